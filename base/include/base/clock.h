@@ -1,0 +1,11 @@
+/* base/clock.h - the two clocks: wall time for timestamps, monotonic time for waiting. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01T00:00:00Z */
+int64_t clock_mono_ms(void); /* milliseconds since some start; never goes back */
+int64_t clock_mono_ns(void);
+
+#endif

@@ -1,0 +1,2 @@
+/* Placeholder so that the room links; goes with its first file. */
+typedef int secrets_room_is_empty;

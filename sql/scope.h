@@ -1,0 +1,43 @@
+/* sql/scope.h - what one thread needs to evaluate: the arena, the current message, the caches. */
+#ifndef SQL_SCOPE_H
+#define SQL_SCOPE_H
+
+#include "payload.h"
+#include "sql/sql.h"
+#include "value.h"
+
+enum { SQL_VARIABLES = 10 }; /* SET variables in one statement, AWS's limit */
+
+struct pattern_cache; /* func_regex.c: compiled regular expressions by text, bounded, kept over messages */
+struct time_cache;    /* func_time.c: formatters by pattern and zone, bounded */
+
+struct sql_scope {
+    const struct sql_host *host; /* borrowed */
+    struct sql_limits limits;
+    struct arena arena; /* reset by sql_scope_begin */
+
+    struct sql_message message; /* a shallow copy; spans borrowed */
+    bool payload_is_read;
+    enum payload_kind payload_kind;
+    struct value payload;    /* root, when JSON or scalar */
+    struct err *payload_err; /* in the arena, or NULL */
+
+    const struct sql_program *variables_of; /* whose SET variables these are */
+    struct value variables[SQL_VARIABLES];
+
+    uint64_t steps; /* left for the current statement or template */
+
+    struct pattern_cache *patterns; /* made on first use; freed by pattern_cache_free */
+    struct time_cache *times;
+};
+
+/* Read the payload if that has not been done for this message. */
+enum payload_kind scope_payload(struct sql_scope *scope);
+
+/* Charge `steps` of work, as loops over long data should. False, with `err`, when the budget is used up. */
+bool scope_charge(struct sql_scope *scope, uint64_t steps, struct err *err);
+
+void pattern_cache_free(struct pattern_cache *cache); /* NULL is a no-op */
+void time_cache_free(struct time_cache *cache);
+
+#endif
