@@ -16,6 +16,8 @@
 struct rule_setting {
     const char *name;
     struct sql_template *value;
+    const char
+        *text; /* the value as written, for people: a template that calls get_secret is shown, not run */
     struct pos pos;
     const char *path;   /* "actions[0].kafka.clientProperties.acks" */
     const char *origin; /* NULL: the rule's file; else the configuration's */
