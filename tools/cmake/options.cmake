@@ -5,6 +5,16 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON) # the cleanup attribute, unsigned __int128
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
+# The same source gives the same bytes wherever it is built.
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+
+# A compiler cache, where there is one, shared by all checkouts.
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT DEFINED CMAKE_C_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+endif()
+
 set(TOPICRULE_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
 option(TOPICRULE_FUZZ "Build the fuzz targets with libFuzzer (Clang)" OFF)
 option(TOPICRULE_HARDEN "PIE, RELRO, stack protector, _FORTIFY_SOURCE" OFF)
@@ -49,6 +59,14 @@ function(tr_room name)
     cmake_parse_arguments(room "" "" "PUBLIC;PRIVATE" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS *.c)
     add_library(tr_${name} STATIC ${sources})
-    target_include_directories(tr_${name} PUBLIC include)
     target_link_libraries(tr_${name} PUBLIC ${room_PUBLIC} PRIVATE tr_strict ${room_PRIVATE})
+    tr_headers(tr_${name} PUBLIC)
+endfunction()
+
+# tr_headers(TARGET PUBLIC|INTERFACE): shows include/<room>/*.h to those who link TARGET. The test house_headers compiles
+# each of them alone, with what TARGET shows and nothing else.
+function(tr_headers target scope)
+    file(GLOB_RECURSE headers CONFIGURE_DEPENDS include/*.h)
+    target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS include FILES ${headers})
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
 endfunction()

@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# steps.sh - sourced by the scripts of this folder: quiet steps with progress. All of it goes to standard error.
+
+# say TEXT...: one line to the person who runs the script.
+say() { printf '%s\n' "$*" >&2; }
+
+# die TEXT...: the last line, and the end.
+die() { say "$@"; exit 1; }
+
+# step TEXT LOG COMMAND [ARG...]: run COMMAND, its output to the file LOG alone. Prints TEXT, and the seconds it took.
+# On a terminal the last line of LOG is shown meanwhile. A failure prints the end of LOG. Returns COMMAND's status.
+step() {
+    local text=$1 log=$2 began=$SECONDS status=0 ticker=
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    printf '%s ... ' "$text" >&2
+    if [ -t 2 ]; then
+        (while sleep 1; do
+            printf '\r\033[K%s ... %.*s' "$text" $((${COLUMNS:-80} - ${#text} - 6)) "$(tail -n 1 "$log" 2>/dev/null | tr -cd '[:print:]')" >&2
+        done) &
+        ticker=$!
+    fi
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    if [ -n "$ticker" ]; then
+        kill "$ticker" 2>/dev/null
+        wait "$ticker" 2>/dev/null
+        printf '\r\033[K%s ... ' "$text" >&2
+    fi
+    if [ $status = 0 ]; then
+        say "$((SECONDS - began)) s"
+    else
+        say "failed after $((SECONDS - began)) s (all of it: $log)"
+        tail -n "${STEP_TAIL:-25}" "$log" | sed 's/^/    /' >&2
+    fi
+    return $status
+}
