@@ -39,7 +39,7 @@ bool buf_reserve(struct buf *buf, size_t more)
         data = buf->data;
     } else {
         data = arena_alloc(buf->arena, room);
-        if (data && buf->size)
+        if (data && buf->data)
             memcpy(data, buf->data, buf->size);
     }
     if (!data)

@@ -25,7 +25,9 @@ struct render_secrets {
 /* Few secrets stand in rules, so a list is searched from end to end. */
 static bool same_span(struct span a, struct span b)
 {
-    return !a.data == !b.data && span_equal(a, b);
+    if (!a.data || !b.data)
+        return !a.data && !b.data;
+    return span_equal(a, b);
 }
 
 static struct known *find(struct render_secrets *known, const struct sql_secret_query *query)
