@@ -32,18 +32,24 @@ enum value_form {
     FORM_LIST,  /* ARRAY, OBJECT: built */
 };
 
-struct node;   /* sql/payload.h */
+struct node;   /* sql/node.h */
 struct member; /* below */
 
 struct value {
     unsigned char type; /* enum value_type */
     unsigned char form; /* enum value_form */
     bool secret;        /* get_secret took part */
+    /* FORM_RAW numbers: bit 1 << version when `text` is just what value_print would write. 0 is always right.
+     */
+    unsigned char verbatim;
     union {
         bool boolean;
         struct number number;
         struct span text;
-        const struct node *node;
+        struct {
+            const struct node *node;
+            const char *base; /* the payload's first byte: nodes hold offsets */
+        };
         struct {
             const struct value *items;    /* ARRAY */
             const struct member *members; /* OBJECT: keys differ from each other */
