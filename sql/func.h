@@ -60,5 +60,10 @@ int arg_int(const struct call *call, unsigned i, struct number *out, struct err 
 int arg_text(const struct call *call, unsigned i, struct span *out, struct err *err);
 /* Bytes in the message arena; NULL with `err` (ERR_LIMIT) when that is full. */
 void *call_alloc(const struct call *call, size_t size, struct err *err);
+/* "The arena is full", in the one wording used everywhere. Returns -1. */
+static inline int call_full(struct err *err)
+{
+    return err_set(err, ERR_LIMIT, "the result does not fit in the memory that one message may take");
+}
 
 #endif
