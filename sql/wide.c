@@ -1,5 +1,7 @@
 #include "wide.h"
 
+#include <assert.h>
+
 enum { LEAST = -999, MOST = 999 }; /* exponent of the leading digit */
 
 const uint64_t wide_tens[20] = {
@@ -62,6 +64,7 @@ static uint64_t long_division_step(u128 *top, uint64_t next, u128 d)
     uint64_t t1 = (uint64_t)(*top >> 64);
     u128 q, r;
 
+    assert(d1 >> 63);
     if (t1 == d1) { /* the estimate would be 2^64 or more: the largest digit it is */
         q = UINT64_MAX;
         r = (u128)(uint64_t)*top + d1;

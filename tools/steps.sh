@@ -8,7 +8,8 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
 # step TEXT LOG COMMAND [ARG...]: run COMMAND, its output to the file LOG alone. Prints TEXT, and the seconds it took.
-# On a terminal the last line of LOG is shown meanwhile. A failure prints the end of LOG. Returns COMMAND's status.
+# On a terminal the last line of LOG is shown meanwhile. A failure prints the errors in LOG, or its end. Returns COMMAND's
+# status.
 step() {
     local text=$1 log=$2 began=$SECONDS status=0 ticker=
     shift 2
@@ -30,7 +31,7 @@ step() {
         say "$((SECONDS - began)) s"
     else
         say "failed after $((SECONDS - began)) s (all of it: $log)"
-        tail -n "${STEP_TAIL:-25}" "$log" | sed 's/^/    /' >&2
+        { grep -E '(error|undefined reference|FAILED): ' "$log" | sort -u || tail -n 25 "$log"; } | head -n 25 | sed 's/^/    /' >&2
     fi
     return $status
 }

@@ -161,7 +161,8 @@ static void depth_has_a_limit_that_is_met_at_once(void **state)
 
     struct buf out = BUF_INIT;
     memset(text + PAYLOAD_DEPTH, ']', PAYLOAD_DEPTH);
-    assert_int_equal(payload_read((struct span){text, 2 * PAYLOAD_DEPTH}, &arena, &root, &err), PAYLOAD_JSON);
+    assert_int_equal(payload_read((struct span){text, (size_t)2 * PAYLOAD_DEPTH}, &arena, &root, &err),
+                     PAYLOAD_JSON);
     value_print(&root, SQL_2016_03_23, &arena, &out);
     assert_int_equal(out.size, 2 * PAYLOAD_DEPTH);
     buf_done(&out);
