@@ -41,7 +41,8 @@ struct config {
         struct config_broker *brokers; /* tried in order */
         size_t broker_count;
         struct config_text client_id, username, password;
-        int qos; /* 0 or 1 */
+        int qos;           /* 0 or 1 */
+        bool basic_ingest; /* also $aws/rules/<rule>/# */
         int keepalive_s;
         int64_t session_expiry_s;
         struct {

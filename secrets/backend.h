@@ -1,0 +1,64 @@
+/* backend.h - what a place of secrets must be able to do. A new one is one file with one table, named in
+ * secrets.c. */
+#ifndef SECRETS_BACKEND_H
+#define SECRETS_BACKEND_H
+
+#include "secrets/secrets.h"
+
+enum { SECRET_SIZE_MAX = 1 << 20, SECRET_ID_MAX = 1024 };
+
+/* Whether a stored secret is text or bytes: some places know, a file does not. */
+enum stored_as { STORED_ANY, STORED_TEXT, STORED_BYTES };
+
+struct stored {
+    struct wiped *bytes; /* owned */
+    enum stored_as as;
+    bool is_line; /* typed by people: one line break at the end is not part of the text */
+};
+
+struct backend; /* each type has its own */
+
+struct backend_type {
+    const char *name;
+    const char *const *options; /* known names, ended by NULL */
+    /* Check the options, open nothing remote. NULL with `err` (pos set to the option's where there is one).
+     */
+    struct backend *(*open)(const struct secrets_config *config, const struct secrets_backend *from,
+                            struct err *err);
+    void (*close)(struct backend *backend); /* NULL is a no-op */
+    /* The whole secret `id`. May block. 0, or -1 with `err` that says what to do; the caller puts the name of
+     * the backend and the id in front. Thread safe. */
+    int (*fetch)(struct backend *backend, struct span id, struct span role_arn, struct stored *out,
+                 struct err *err);
+};
+
+extern const struct backend_type backend_directory, backend_credentials;
+
+/* The option's row, or NULL. */
+const struct secrets_option *backend_option(const struct secrets_backend *from, const char *name);
+
+/* ---- members of a JSON object (member.c) */
+
+/* The member `key` of the JSON object in `text`: a string's characters, other values as JSON. NULL with
+ * `err`, which holds nothing of the text. */
+struct wiped *member_of(struct span text, struct span key, struct err *err);
+
+/* From here on jansson wipes what it frees, in the whole process. Call before threads start. */
+void member_setup(void);
+
+/* ---- files (file.c) */
+
+struct folder {
+    int fd;          /* -1: none */
+    char path[4096]; /* for messages */
+    bool trusted;    /* its maker vouches for owner and mode: systemd */
+};
+
+/* Open and check the folder. 0, or -1 with `err`. */
+int folder_open(struct folder *folder, const char *base, const char *path, bool trusted, struct err *err);
+void folder_close(struct folder *folder);
+
+/* Read the file `<id>` or `<id>.json`. Nothing outside of the folder is ever read. 0, or -1 with `err`. */
+int folder_read(const struct folder *folder, struct span id, struct wiped **out, struct err *err);
+
+#endif
