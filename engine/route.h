@@ -1,0 +1,56 @@
+/* route.h - which rules hear a message?
+ *
+ * Built once from a rule set, which must outlive it, and read-only afterwards: lanes share it without a lock,
+ * and a look-up allocates nothing. The cost of a look-up follows the levels of the topic, not the number of
+ * rules.
+ *
+ * A broker of MQTT 5 sends one copy of a message for every subscription that overlaps, and names the
+ * subscription by an identifier of ours. A filter that overlaps no other shares ROUTE_SHARED with its like
+ * and is routed by topic. Each overlapping one has an identifier of its own, made from its text, so that a
+ * message queued at the broker under another rule set is not taken for something else. A missing or unknown
+ * identifier is routed by topic: rather twice than never.
+ *
+ * Filters are read as semantics A16 has it: `a/#` does not take `a`. The broker does send it, and no rule
+ * runs. */
+#ifndef ENGINE_ROUTE_H
+#define ENGINE_ROUTE_H
+
+#include "base/err.h"
+#include "rules/rule.h"
+
+#include <stdint.h>
+
+enum { ROUTE_SHARED = 1 }; /* the identifier of all filters that overlap no other */
+
+/* One subscription: a distinct filter with the rules that hear it. */
+struct route_entry {
+    const char *filter;    /* terminated */
+    uint32_t id;           /* subscription identifier to send: ROUTE_SHARED or its own */
+    uint32_t own_id;       /* the one made from its text */
+    const uint32_t *rules; /* places in the rule set, ascending */
+    size_t rule_count;
+    bool basic_ingest; /* $aws/rules/<rule>/#, heard by that rule alone */
+};
+
+struct route;
+
+/* Disabled rules are left out. With `basic_ingest` every rule is also heard at $aws/rules/<its name>/. NULL
+ * with `err`, which names the rule. */
+struct route *route_new(const struct rule_set *set, bool basic_ingest, struct err *err);
+void route_free(struct route *route); /* NULL is a no-op */
+
+size_t route_count(const struct route *route);
+const struct route_entry *route_entry(const struct route *route, size_t index);
+
+struct route_match {
+    size_t count;      /* rules put into `out` */
+    struct span topic; /* as the rules see it: what follows $aws/rules/<rule>/ with Basic Ingest */
+    bool no_such_rule; /* Basic Ingest for a rule that is not there, or disabled */
+};
+
+/* Put the places of the matching rules into `out`, ascending, which has room for every rule of the set. `ids`
+ * are the identifiers the message came with, none under MQTT 3.1.1. */
+struct route_match route_match(const struct route *route, struct span topic, const uint32_t *ids,
+                               size_t id_count, uint32_t *out);
+
+#endif
