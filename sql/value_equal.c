@@ -53,8 +53,9 @@ static enum convert compare(struct comparison *comparison, const struct value *a
         comparison->equal = count == value_count(b);
         if (count == 0 || !comparison->equal)
             break;
-        if (a->form == FORM_NODE ? b->form == FORM_NODE && a->node == b->node
-                                 : b->form == FORM_LIST && a->list.items == b->list.items)
+        if (a->form == b->form &&
+            (a->form == FORM_NODE ? a->node == b->node
+                                  : a->list.items == b->list.items && a->list.members == b->list.members))
             break; /* the very same one */
         struct pair *pair = arena_alloc(comparison->arena, sizeof *pair);
         if (!pair)
