@@ -1,11 +1,17 @@
 # shellcheck shell=bash
-# steps.sh - sourced by the scripts of this folder: quiet steps with progress. All of it goes to standard error.
+# steps.sh - sourced by the scripts: quiet steps with progress, which goes to standard error; the project's files.
 
 # say TEXT...: one line to the person who runs the script.
 say() { printf '%s\n' "$*" >&2; }
 
 # die TEXT...: the last line, and the end.
 die() { say "$@"; exit 1; }
+
+# files [PATTERN [PATTERN]]: the tracked and the new files of the project, each ended by a NUL; in an unpacked archive, all but build/.
+files() {
+    git ls-files -zco --exclude-standard -- "$@" 2>/dev/null && return
+    find . \( -path ./build -o -path ./.git \) -prune -o -type f \( -name "${1:-*}" -o -name "${2:-${1:-*}}" \) -print0
+}
 
 # step TEXT LOG COMMAND [ARG...]: run COMMAND, its output to the file LOG alone. Prints TEXT, and the seconds it took.
 # On a terminal the last line of LOG is shown meanwhile. A failure prints the errors in LOG, or its end. Returns COMMAND's

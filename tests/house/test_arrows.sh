@@ -3,12 +3,12 @@
 # the same copy was built without it: so a copy that cannot be built at all proves nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tools/steps.sh
 top=$PWD
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-files() { git ls-files -zco --exclude-standard 2>/dev/null || find . \( -path ./build -o -path ./.git \) -prune -o -type f -print0; }
 files | tar -c --null --ignore-failed-read -T - 2>/dev/null | tar -x -C "$scratch"
 cd "$scratch"
 "${CMAKE_COMMAND:-cmake}" -G Ninja -S . -B build -DTOPICRULE_TESTS=OFF -DCMAKE_BUILD_TYPE=Debug >log 2>&1 || {

@@ -2,6 +2,7 @@
 # Every script of the project is clean under shellcheck.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tools/steps.sh
 command -v shellcheck >/dev/null || {
     echo "SKIP: shellcheck is not installed (tools/setup --test)"
     exit 77
@@ -12,7 +13,7 @@ while IFS= read -r -d '' file; do
     case "$file:${first:-}" in
     *:'#!'*/bash* | *:'#!'*/sh* | *.sh:*) scripts+=("$file") ;;
     esac
-done < <(git ls-files -zco --exclude-standard 2>/dev/null || find . \( -path ./build -o -path ./.git \) -prune -o -type f -print0)
+done < <(files)
 [ ${#scripts[@]} -gt 5 ] || {
     echo "found only ${#scripts[@]} scripts: looked in the wrong place?"
     exit 1
