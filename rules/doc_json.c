@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -281,6 +282,7 @@ static int walk(struct doc *doc, json_t *root, struct err *err)
         if (c == ',' || c == ':')
             continue;
         if (c == '}' || c == ']') {
+            assert(parent); /* Jansson has read it: brackets match */
             parent->end = t.end;
             parent = parent->parent;
             depth--;
