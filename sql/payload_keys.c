@@ -31,7 +31,7 @@ static uint64_t digest(struct span key, const char *end)
     } else {
         first = 0;
         for (size_t i = 0; i < key.size; i++)
-            first = first << 8 | (unsigned char)key.data[i];
+            first |= (uint64_t)(unsigned char)key.data[i] << (8 * i);
     }
     return (first ^ (last << 32 | last >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
 }

@@ -1,12 +1,12 @@
 /* replay.c - a fuzz target without libFuzzer: run it over files and folders, so that the corpus is an
  * ordinary test. */
+#include "fuzz.h"
+
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t replayed;
 

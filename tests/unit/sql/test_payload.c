@@ -42,6 +42,8 @@ static const struct row {
      NULL},
     {"an_empty_name_twice", "{\"\":1,\"\":2}", PAYLOAD_JSON, "{\"\":2}", NULL},
     {"the_last_one_is_out_of_range", "{\"a\":1,\"b\":2,\"a\":1E1000}", PAYLOAD_JSON, "{\"b\":2}", NULL},
+    {"a_name_twice_at_the_very_end", "{\"ab\":1,\"c\":22222222,\"ab\":2}", PAYLOAD_JSON,
+     "{\"ab\":2,\"c\":22222222}", NULL},
     {"twice_inside_twice", "{\"o\":{\"a\":1,\"a\":2},\"p\":0,\"o\":{\"b\":3,\"b\":[4,5]}}", PAYLOAD_JSON,
      "{\"o\":{\"b\":[4,5]},\"p\":0}", NULL},
     {"among_many_members",
