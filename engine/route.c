@@ -32,8 +32,7 @@ struct route {
 
 DEFINE_DROP(route, struct route *, route_free)
 
-/* ---- building
- * ------------------------------------------------------------------------------------------------ */
+/* ---- building ---- */
 
 static struct entry *add_entry(struct route *route, const char *filter, struct err *err)
 {
@@ -115,8 +114,7 @@ static int add_rules(struct route *route, struct err *err)
     return 0;
 }
 
-/* ---- identifiers
- * --- */
+/* ---- identifiers ---- */
 
 static struct entry *find_id(const struct route *route, uint32_t id)
 {
@@ -216,8 +214,7 @@ const struct route_entry *route_entry(const struct route *route, size_t index)
     return &route->entries[index].seen;
 }
 
-/* ---- looking up
- * --- */
+/* ---- looking up ---- */
 
 struct matching {
     const struct route *route;

@@ -85,8 +85,7 @@ static void *slot(struct config *config, const struct config_key *key)
     return (char *)config + key->offset;
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 char *config_copy(struct config_reader *reader, struct span text)
 {
@@ -108,8 +107,7 @@ void *config_array(struct config_reader *reader, size_t count, size_t size)
     return array;
 }
 
-/* ---- one value
- * ------------------------------------------------------------------------------------------- */
+/* ---- one value ---- */
 
 struct sql_template *config_template(struct config_reader *reader, const struct doc_node *node)
 {
@@ -271,8 +269,7 @@ static void read_value(struct config_reader *reader, const struct config_key *ke
     }
 }
 
-/* ---- the tree
- * --------------------------------------------------------------------------------------------- */
+/* ---- the tree ---- */
 
 enum { KEY_COUNT = sizeof keys / sizeof *keys };
 
@@ -351,8 +348,7 @@ static void read_standard(struct config_reader *reader, const struct config_key 
     read_value(reader, key, &node);
 }
 
-/* ---- what one key says about another
- * ---------------------------------------------------------------------- */
+/* ---- what one key says about another ---- */
 
 static void warn_at(struct config_reader *reader, const char *path, struct pos pos, const char *text)
 {
@@ -409,8 +405,7 @@ static void check_whole(struct config_reader *reader)
     check_secrets(reader);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 /* `rules: rules.d` is meant beside the file. */
 static void resolve_rules(struct config_reader *reader)

@@ -6,8 +6,7 @@
 
 enum { BROKERS_MAX = 16, BACKENDS_MAX = 64 };
 
-/* ---- mqtt.url
- * -------------------------------------------------------------------------------------------- */
+/* ---- mqtt.url ---- */
 
 static void read_broker(struct config_reader *reader, const struct doc_node *node)
 {
@@ -49,8 +48,7 @@ void config_read_url(struct config_reader *reader, const struct doc_node *node)
         read_broker(reader, entry);
 }
 
-/* ---- secrets.backends
- * ------------------------------------------------------------------------------------- */
+/* ---- secrets.backends ---- */
 
 static bool is_backend_name(struct span name)
 {
@@ -162,8 +160,7 @@ void config_read_backends(struct config_reader *reader, const struct doc_node *n
         read_backend(reader, member);
 }
 
-/* ---- kafka.defaults, kafka.destinations
- * ------------------------------------------------------------------- */
+/* ---- kafka.defaults, kafka.destinations ---- */
 
 /* Room for `more` settings behind those that are there. */
 static struct rule_default *make_room(struct config_reader *reader, size_t more)

@@ -59,8 +59,7 @@ static struct token next_token(struct span text, size_t at)
     return token;
 }
 
-/* ---- what went wrong
- * ------------------------------------------------------------------------------------- */
+/* ---- what went wrong ---- */
 
 static int wrong_at(const struct doc *doc, struct err *err, size_t offset, const char *text)
 {
@@ -216,8 +215,7 @@ static int explain(const struct doc *doc, const json_error_t *why, struct err *e
     return wrong_token(doc, before, token, why->text, err);
 }
 
-/* ---- the second pass
- * ------------------------------------------------------------------------------------- */
+/* ---- the second pass ---- */
 
 /* Where the pass stands in jansson's tree. Members of a map come in the order of the text. */
 struct level {

@@ -18,8 +18,7 @@ struct rule_box {
 DEFINE_DROP(rule, struct rule *, rule_free)
 DEFINE_DROP(shared, struct shared_settings *, shared_settings_free)
 
-/* ---- the name
- * -------------------------------------------------------------------------------------------- */
+/* ---- the name ---- */
 
 /* The file's name without folder and ending. */
 static struct span name_of(const char *file)
@@ -74,8 +73,7 @@ static void check_rule_name(struct reader *reader, const struct rule *rule, cons
                     rule->name);
 }
 
-/* ---- the frame
- * ------------------------------------------------------------------------------------------- */
+/* ---- the frame ---- */
 
 static bool refuse_template_language(struct reader *reader)
 {
@@ -122,8 +120,7 @@ static bool unwrap(struct reader *reader, const struct rule *rule, bool *from_aw
     return true;
 }
 
-/* ---- the payload
- * ----------------------------------------------------------------------------------------- */
+/* ---- the payload ---- */
 
 static void read_version(struct reader *reader)
 {

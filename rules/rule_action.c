@@ -24,8 +24,7 @@ static size_t field_count(const struct action_type *type)
     return count;
 }
 
-/* ---- the fields
- * ------------------------------------------------------------------------------------------ */
+/* ---- the fields ---- */
 
 static const char *field_name(const void *context, size_t index)
 {
@@ -142,8 +141,7 @@ static void read_pairs(struct action_reader *in, const struct doc_node *node,
         read_pair(in, entry, &in->action->pairs[in->action->pair_count++]);
 }
 
-/* ---- the settings
- * ---------------------------------------------------------------------------------------- */
+/* ---- the settings ---- */
 
 /* False: reported. */
 static bool read_setting(struct action_reader *in, const struct doc_node *node, struct rule_setting *setting)
@@ -219,8 +217,7 @@ static void read_settings(struct action_reader *in, const struct doc_node *node)
             action->type->name);
 }
 
-/* ---- the type's own check
- * -------------------------------------------------------------------------------- */
+/* ---- the type's own check ---- */
 
 /* The action speaks of settings, which have a place, and of fields by name or of itself, which get theirs
  * here. */
@@ -293,8 +290,7 @@ static void run_check(struct action_reader *in)
     free(items);
 }
 
-/* ---- the action
- * ------------------------------------------------------------------------------------------ */
+/* ---- the action ---- */
 
 static void read_fields(struct action_reader *in)
 {

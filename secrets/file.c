@@ -22,8 +22,7 @@ static void close_drop(int *fd)
         (void)close(*fd);
 }
 
-/* ---- who else may touch it
- * ----------------------------------------------------------------------------------- */
+/* ---- who else may touch it ---- */
 
 static bool is_read_only(int fd)
 {
@@ -63,8 +62,7 @@ static int check_file(const struct stat *info, const char *folder, const char *n
     return check_owner(info, "file", folder, name, err);
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 /* Without openat2: each step by itself, links refused. */
 static int open_steps(int folder, const char *path, int flags)
@@ -170,8 +168,7 @@ static int check_way(const struct folder *folder, const char *path, struct err *
     return 0;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static int read_all(int fd, const struct stat *info, struct wiped **out, struct err *err)
 {

@@ -26,8 +26,7 @@ struct secrets {
 DEFINE_DROP(secrets, struct secrets *, secrets_free)
 DEFINE_DROP(wiped, struct wiped *, wiped_free)
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 const struct secrets_option *backend_option(const struct secrets_backend *from, const char *name)
 {
@@ -147,8 +146,7 @@ void secrets_free(struct secrets *secrets)
     free(secrets);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 /* Where `id` points to; the rest of it in `*rest`. */
 static const struct place *find_place(const struct secrets *secrets, struct span id, struct span *rest,

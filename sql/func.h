@@ -50,8 +50,7 @@ const struct sql_func *sql_func_find(struct span name); /* any case; NULL if unk
 /* For "did you mean": i-th name, NULL past the end; the context is not used. */
 const char *sql_func_name(const void *context, size_t index);
 
-/* ---- helpers that most functions start with
- * ------------------------------------------------------------------ */
+/* ---- helpers that most functions start with ---- */
 
 /* Standard conversion of argument `i`. 1: converted; 0: the result is Undefined, return 0 at once; -1: error,
  * `err` is filled, return -1. */

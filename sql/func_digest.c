@@ -7,7 +7,7 @@
 
 #include <openssl/evp.h>
 
-/* ---- digests ------------------------------------------------------------------------------------------ */
+/* ---- digests ---- */
 
 static int give_hex(const struct call *call, const unsigned char *bytes, size_t size, struct value *out,
                     struct err *err)
@@ -69,7 +69,7 @@ DIGEST(sha256)
 DIGEST(sha384)
 DIGEST(sha512)
 
-/* ---- encode, decode ----------------------------------------------------------------------------------- */
+/* ---- encode, decode ---- */
 
 /* 1 if argument 1 is 'base64', the one scheme there is; 0 and -1 as arg_text. */
 static int is_base64(const struct call *call, struct err *err)

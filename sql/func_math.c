@@ -19,7 +19,7 @@ static bool is_int(const struct call *call, unsigned i)
     return call->args[i].type == VALUE_INT;
 }
 
-/* ---- exact -------------------------------------------------------------------------------------------- */
+/* ---- exact ---- */
 
 static int fn_abs(const struct call *call, struct value *out, struct err *err)
 {
@@ -99,7 +99,7 @@ static int fn_mod(const struct call *call, struct value *out, struct err *err)
     return give(call, &rest, is_int(call, 0) && is_int(call, 1), out);
 }
 
-/* ---- double precision --------------------------------------------------------------------------------- */
+/* ---- double precision ---- */
 
 static int give_double(const struct call *call, double result, struct value *out)
 {
@@ -179,7 +179,7 @@ const struct sql_func sql_math_funcs[] = {
     {.name = NULL},
 };
 
-/* ---- bits --------------------------------------------------------------------------------------------- */
+/* ---- bits ---- */
 
 /* Argument `i` as an Int of at most 34 digits, which is below 2^113. */
 static int arg_bits(const struct call *call, unsigned i, __int128 *out, struct err *err)

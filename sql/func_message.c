@@ -10,7 +10,7 @@ static int give_known(struct span text, struct value *out)
     return 0;
 }
 
-/* ---- who and where ------------------------------------------------------------------------------------ */
+/* ---- who and where ---- */
 
 static int fn_topic(const struct call *call, struct value *out, struct err *err)
 {
@@ -69,7 +69,7 @@ static int fn_sql_version(const struct call *call, struct value *out, struct err
     return give_known(span_of(sql_version_name(call->version)), out);
 }
 
-/* ---- when and which ----------------------------------------------------------------------------------- */
+/* ---- when and which ---- */
 
 static int fn_timestamp(const struct call *call, struct value *out, struct err *err)
 {
@@ -147,7 +147,7 @@ static int fn_traceid(const struct call *call, struct value *out, struct err *er
     return give_known(*trace_id, out);
 }
 
-/* ---- MQTT 5 ------------------------------------------------------------------------------------------- */
+/* ---- MQTT 5 ---- */
 
 static int fn_get_mqtt_property(const struct call *call, struct value *out, struct err *err)
 {

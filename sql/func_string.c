@@ -39,7 +39,7 @@ static size_t find(struct span text, struct span needle, size_t from)
     return at ? (size_t)(at - text.data) : SIZE_MAX;
 }
 
-/* ---- case, white space, padding ----------------------------------------------------------------------- */
+/* ---- case, white space, padding ---- */
 
 /* Simple mappings, one code point to one, no locale (A25). They lengthen text by half at most: two bytes to
  * three, as in U+023A and U+2C65. */
@@ -156,7 +156,7 @@ static int fn_rpad(const struct call *call, struct value *out, struct err *err)
     return pad(call, false, out, err);
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------- */
+/* ---- parts ---- */
 
 static int fn_chr(const struct call *call, struct value *out, struct err *err)
 {

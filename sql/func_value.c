@@ -2,7 +2,7 @@
 #include "base/utf8.h"
 #include "func.h"
 
-/* ---- get ---------------------------------------------------------------------------------------------- */
+/* ---- get ---- */
 
 static int get_character(struct span text, int64_t index, struct value *out)
 {
@@ -49,7 +49,7 @@ static int fn_get(const struct call *call, struct value *out, struct err *err)
     return had <= 0 ? had : get_character(text, index, out);
 }
 
-/* ---- absence ------------------------------------------------------------------------------------------ */
+/* ---- absence ---- */
 
 static bool is_absent(const struct value *value)
 {
@@ -78,7 +78,7 @@ static int fn_nanvl(const struct call *call, struct value *out, struct err *err)
     return 0;
 }
 
-/* ---- concat ------------------------------------------------------------------------------------------- */
+/* ---- concat ---- */
 
 static int concat_arrays(const struct call *call, struct value *out, struct err *err)
 {
@@ -147,7 +147,7 @@ static int fn_concat(const struct call *call, struct value *out, struct err *err
     return has_text ? concat_texts(call, out, err) : 0;
 }
 
-/* ---- transform ---------------------------------------------------------------------------------------- */
+/* ---- transform ---- */
 
 /* The members that every element gets, found by key without looking at all of them: an open hash of twice
  * their number. */

@@ -95,8 +95,7 @@ bool value_get_number(const struct value *value, struct number *out);
  */
 bool value_get_text(const struct value *value, struct arena *arena, struct span *out);
 
-/* ---- containers
- * -------------------------------------------------------------------------------------------- */
+/* ---- containers ---- */
 
 size_t value_count(const struct value *container); /* members or elements; 0 for anything else */
 /* The member, or Undefined when `object` is no Object or lacks it. */
@@ -115,8 +114,7 @@ struct value_walk value_walk(const struct value *container);
 bool value_next(struct value_walk *walk, struct arena *arena, struct span *key, struct value *item,
                 bool *failed);
 
-/* ---- the standard conversions (semantics.md, 5)
- * -------------------------------------------------------------- */
+/* ---- the standard conversions (semantics.md, 5) ---- */
 
 enum convert {
     CONVERTED,
@@ -134,8 +132,7 @@ enum convert value_to_text(const struct value *value, enum sql_version version, 
 /* `=` without conversion between types; deep for containers. Undefined operands are the caller's affair. */
 enum convert value_equal(const struct value *a, const struct value *b, struct arena *arena, bool *equal);
 
-/* ---- output
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- output ---- */
 
 /* Compact JSON. Undefined prints nothing; Undefined members and elements are left out. Never recurses deeper
  * than the payload's depth limit allows. Failure is remembered in `out` (buf.h). */

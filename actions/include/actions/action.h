@@ -22,8 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- what a rule may say
- * ------------------------------------------------------------------------------------ */
+/* ---- what a rule may say ---- */
 
 enum action_field_kind {
     ACTION_TEXT,     /* a string without templates, kept but given to nobody: destinationArn */
@@ -59,8 +58,7 @@ struct action_settings {
     size_t count;
 };
 
-/* ---- what is delivered
- * ------------------------------------------------------------------------------------- */
+/* ---- what is delivered ---- */
 
 struct action_value {
     struct span text;
@@ -103,8 +101,7 @@ struct action_result {
     const char *text; /* a sentence; valid during the callback */
 };
 
-/* ---- a client's life
- * ----------------------------------------------------------------------------------------- */
+/* ---- a client's life ---- */
 
 enum action_state {
     ACTION_STARTING, /* made, not yet usable: producer id, first connection */

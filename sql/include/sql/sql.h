@@ -163,8 +163,7 @@ struct sql_text {
 int sql_template_expand(const struct sql_template *tmpl, struct sql_scope *scope, struct sql_text *out,
                         struct err *err);
 
-/* ---- topic filters (MQTT 3.1.1, 4.7, with AWS's reading of '#', semantics A16)
- * ----------------------------- */
+/* ---- topic filters (MQTT 3.1.1, 4.7, with AWS's reading of '#', semantics A16) ---- */
 
 /* 0, or -1 with `err`: empty, wildcard inside a level, '#' not last, NUL or invalid UTF-8, over 65535 bytes.
  */
@@ -174,8 +173,7 @@ bool sql_filter_matches(struct span filter, struct span topic);
 /* True if some topic is matched by both. */
 bool sql_filters_overlap(struct span a, struct span b);
 
-/* ---- the function table, for `topicrule functions` and the manual
- * ------------------------------------------ */
+/* ---- the function table, for `topicrule functions` and the manual ---- */
 
 struct sql_function_info {
     const char *name, *help;

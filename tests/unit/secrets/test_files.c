@@ -120,8 +120,7 @@ static int remove_store(void **state)
     return system(command);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static const struct row {
     const char *name, *id, *key;
@@ -198,8 +197,7 @@ static void ask(void **state)
     secrets_free(secrets);
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static void refuse(const struct secrets_backend *backend, const char *standard, const char *want)
 {
