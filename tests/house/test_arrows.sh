@@ -83,6 +83,9 @@ rm base/left.c
 mv base/README.md saved
 complains "a room without a README" '^base/README\.md: is missing'
 mv saved base/README.md
+echo 'See [this](nowhere.md).' >>base/README.md
+complains "a link that leads nowhere" '^base/README\.md:[0-9]+: names base/nowhere\.md'
+cp "$top/base/README.md" base/README.md
 sed -i 's/^build="/build="libzmq3-dev /' tools/setup
 complains "a dependency without a reason" 'says nothing about `libzmq3-dev`'
 cp "$top/tools/setup" tools/setup
