@@ -52,8 +52,4 @@ static inline struct span node_text(const struct node *node, const char *base)
     return (struct span){base + node->at, node->size};
 }
 
-/* Undo the escapes of a JSON string whose syntax has been checked. `out` has room for raw.size bytes. Returns
- * the length, which is never more. */
-size_t json_unescape(struct span raw, char *out);
-
 #endif

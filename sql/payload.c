@@ -1,11 +1,11 @@
 /* Reading: one pass, one loop, no recursion. What is open is chained through the tape itself: while a
  * container is open, its `size` holds the index of the one around it.
  *
- * Scanning needs few looks at the end of the text: an object or array must end with its bracket, which stops
+ * Few looks at the end of the text are needed: an object or array must end with its bracket, which stops
  * every run of blanks and digits. Strings do look. */
 #include "payload.h"
 
-#include "base/utf8.h"
+#include "json_scan.h"
 #include "node.h"
 #include "payload_keys.h"
 
@@ -35,222 +35,9 @@ static enum payload_kind limit(const struct reader *reader, const char *at, cons
     return PAYLOAD_LIMIT;
 }
 
-static bool is_digit(char c)
-{
-    return (unsigned char)(c - '0') < 10;
-}
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-/* ---- strings ---- */
-
-#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* Bit 7 of the first byte that a string may not just run over: quote, backslash, control, not ASCII. Bits of
- * later bytes may be wrong (borrows run upward), the lowest one is right. */
-static uint64_t special_bytes(const char *p)
-{
-    uint64_t word;
-
-    memcpy(&word, p, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    uint64_t quote = word ^ EACH_BYTE('"'), slash = word ^ EACH_BYTE('\\');
-
-    return (((quote - EACH_BYTE(1)) & ~quote) | ((slash - EACH_BYTE(1)) & ~slash) |
-            ((word - EACH_BYTE(0x20)) & ~word) | word) &
-           EACH_BYTE(0x80);
-}
-
-/* Length of the UTF-8 character at `p`, which is not ASCII; 0 when it is none. */
-static size_t character(const char *p, const char *end)
-{
-    const unsigned char *s = (const unsigned char *)p;
-    uint32_t code;
-
-    if (end - p >= 3) { /* the usual two and three byte forms, without a call */
-        if (s[0] >= 0xc2 && s[0] <= 0xdf && (s[1] & 0xc0) == 0x80)
-            return 2;
-        if (s[0] >= 0xe1 && s[0] <= 0xec && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80)
-            return 3;
-    }
-    return utf8_decode((struct span){p, (size_t)(end - p)}, &code);
-}
-
-static int hex4(const char *p)
-{
-    int value = 0;
-
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        int digit = is_digit(c)              ? c - '0'
-                    : (c >= 'a' && c <= 'f') ? c - 'a' + 10
-                    : (c >= 'A' && c <= 'F') ? c - 'A' + 10
-                                             : -1;
-
-        if (digit < 0)
-            return -1;
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-/* Length of the escape at `p`, a backslash; 0 when it is none. A surrogate counts only as half of a pair:
- * alone it is no character, and a String is UTF-8 (RFC 8259, 8.2 leaves this open; jansson refuses it too).
- */
-static size_t escape(const char *p, const char *end)
-{
-    if (end - p < 2)
-        return 0;
-    switch (p[1]) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't': return 2;
-    case 'u': break;
-    default: return 0;
-    }
-    if (end - p < 6)
-        return 0;
-    int code = hex4(p + 2);
-    if (code < 0 || (code >= 0xdc00 && code <= 0xdfff))
-        return 0;
-    if (code < 0xd800 || code > 0xdbff)
-        return 6;
-    if (end - p < 12 || p[6] != '\\' || p[7] != 'u')
-        return 0;
-    code = hex4(p + 8);
-    return code >= 0xdc00 && code <= 0xdfff ? 12 : 0;
-}
-
-/* From behind the opening quote to the closing one. NULL: `*wrong` says what, `*at` where. */
-static const char *scan_string(const char *p, const char *end, bool *escaped, const char **at,
-                               const char **wrong)
-{
-    for (;;) {
-        while (end - p >= 8) {
-            uint64_t special = special_bytes(p);
-
-            if (special) {
-                p += __builtin_ctzll(special) >> 3;
-                goto found;
-            }
-            p += 8;
-        }
-        while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
-            p++;
-        *at = p;
-        if (p == end) {
-            *wrong = "a string has no end";
-            return NULL;
-        }
-    found:
-        if (*p == '"')
-            return p;
-        *at = p;
-        if ((unsigned char)*p >= 0x80) {
-            do {
-                size_t size = character(p, end);
-
-                if (size == 0) {
-                    *at = p;
-                    *wrong = "a byte that is not UTF-8";
-                    return NULL;
-                }
-                p += size;
-            } while (p < end && (unsigned char)*p >= 0x80);
-            continue;
-        }
-        if (*p != '\\') {
-            *wrong = "a control character in a string";
-            return NULL;
-        }
-        size_t size = escape(p, end);
-        if (size == 0) {
-            *wrong = "an escape that stands for no character";
-            return NULL;
-        }
-        *escaped = true;
-        p += size;
-    }
-}
-
-/* ---- numbers ---- */
-
-/* Which versions print this number just as it is written? Not quite all, but no wrong ones. */
-static unsigned verbatim_number(const char *from, const char *point, const char *to)
-{
-    const char *first = from + (*from == '-');
-
-    if (to - first > NUMBER_DIGITS)
-        return 0;
-    if (*first != '0')
-        return !point || to[-1] != '0' ? BOTH_VERSIONS : 1 << SQL_2015_10_08;
-    /* 0.00..: plain only while a digit or the end comes within six places, and zero has no sign. */
-    if (!point)
-        return first == from ? BOTH_VERSIONS : 0;
-    for (const char *p = point + 1; p < to && p <= point + 6; p++)
-        if (*p != '0')
-            return to[-1] != '0' ? BOTH_VERSIONS : 1 << SQL_2015_10_08;
-    return first == from && to - point <= 7 ? 1 << SQL_2015_10_08 : 0;
-}
-
-/* The number at `p`; what follows the text is no digit. NULL when it is none. */
-static const char *scan_number(const char *p, const char *base, struct node *node)
-{
-    const char *from = p, *point = NULL, *digits;
-    bool exponent = false;
-
-    p += *p == '-';
-    digits = p;
-    if (*p == '0')
-        p++;
-    else
-        while (is_digit(*p))
-            p++;
-    if (p == digits)
-        return NULL;
-    size_t whole = (size_t)(p - digits);
-    if (*p == '.') {
-        point = p++;
-        while (is_digit(*p))
-            p++;
-        if (p == point + 1)
-            return NULL;
-    }
-    if (*p == 'e' || *p == 'E') {
-        exponent = true;
-        p++;
-        p += *p == '-' || *p == '+';
-        for (digits = p; is_digit(*p);)
-            p++;
-        if (p == digits)
-            return NULL;
-    }
-    *node = (struct node){
-        .at = (uint32_t)(from - base),
-        .size = (uint32_t)(p - from),
-        .next = 1,
-        .kind = !point && !exponent && whole <= NUMBER_DIGITS ? VALUE_INT : VALUE_DECIMAL,
-        .verbatim = (exponent ? 0 : verbatim_number(from, point, p)) & BOTH_VERSIONS,
-    };
-    if (exponent || whole > 900) { /* only these can be out of range */
-        struct number number;
-
-        if (!number_from_json(node_text(node, base), &number)) {
-            node->kind = VALUE_UNDEFINED;
-            node->verbatim = 0;
-        }
-    }
-    return p;
 }
 
 /* ---- the tape ---- */
@@ -300,7 +87,7 @@ value:
     switch (*p) {
     case '"': {
         bool escaped = false;
-        const char *close = scan_string(p + 1, end, &escaped, &at, &wrong);
+        const char *close = json_string(p + 1, end, &escaped, &at, &wrong);
 
         if (!close)
             return binary(reader, at, wrong);
@@ -326,7 +113,7 @@ value:
     case '7':
     case '8':
     case '9':
-        at = scan_number(p, base, node);
+        at = json_number(p, base, node);
         if (!at)
             return binary(reader, p, "a number that is not complete");
         p = at;
@@ -419,7 +206,7 @@ key:
         return binary(reader, p, "expected a name in quotes");
     {
         bool escaped = false;
-        const char *close = scan_string(p + 1, end, &escaped, &at, &wrong);
+        const char *close = json_string(p + 1, end, &escaped, &at, &wrong);
 
         if (!close)
             return binary(reader, at, wrong);
@@ -451,7 +238,7 @@ static enum payload_kind read_scalar(struct reader *reader, struct value *root)
     case '"': {
         bool escaped = false;
 
-        rest = scan_string(p + 1, end, &escaped, &at, &wrong);
+        rest = json_string(p + 1, end, &escaped, &at, &wrong);
         if (!rest)
             return binary(reader, at, wrong);
         *root = value_string((struct span){p + 1, (size_t)(rest - p - 1)});
@@ -469,12 +256,12 @@ static enum payload_kind read_scalar(struct reader *reader, struct value *root)
         *root = value_null();
         break;
     default: {
-        /* scan_number wants something behind the digits */
+        /* json_number wants something behind the digits */
         char *copy = arena_text(reader->arena, reader->text);
 
         if (!copy)
             return limit(reader, p, "it takes more memory than a message may");
-        const char *stop = scan_number(copy, copy, &node);
+        const char *stop = json_number(copy, copy, &node);
         rest = stop ? p + (stop - copy) : NULL;
         if (rest)
             *root = node_value(&node, copy);

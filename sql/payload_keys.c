@@ -4,7 +4,9 @@
  */
 #include "payload_keys.h"
 
-enum { FEW = 12, TABLE_ON_STACK = 512 };
+#include "json_scan.h"
+
+enum { FEW = 24, TABLE_ON_STACK = 512 };
 
 static uint64_t eight_bytes(const char *p)
 {
@@ -36,19 +38,24 @@ static uint64_t digest(struct span key, const char *end)
     return (first ^ (last << 32 | last >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* ---- few members: every pair of digests ---- */
+/* ---- few members: a filter of 256 bits, and a look at all digests when it has seen the bit before ---- */
 
 static bool few_differ(const struct node *key, uint32_t count, struct span text)
 {
-    uint64_t seen[FEW];
+    uint64_t seen[FEW], filter[4] = {0};
 
     for (uint32_t i = 0; i < count; i++, key += key->next) {
         if (key->escaped)
             return false;
-        seen[i] = digest(node_text(key, text.data), text.data + text.size);
-        for (uint32_t k = 0; k < i; k++)
-            if (seen[k] == seen[i])
-                return false;
+        uint64_t mine = digest(node_text(key, text.data), text.data + text.size);
+        uint64_t *word = &filter[mine >> 62], bit = (uint64_t)1 << (mine >> 56 & 63);
+
+        if (*word & bit)
+            for (uint32_t k = 0; k < i; k++)
+                if (seen[k] == mine)
+                    return false;
+        *word |= bit;
+        seen[i] = mine;
     }
     return true;
 }

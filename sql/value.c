@@ -1,6 +1,6 @@
 #include "value.h"
 
-#include "base/utf8.h"
+#include "json_scan.h"
 #include "node.h"
 
 struct value value_number(const struct number *number, bool is_int, enum sql_version version)
@@ -27,56 +27,6 @@ bool value_get_number(const struct value *value, struct number *out)
         return number_from_json(value->text, out);
     *out = value->number;
     return true;
-}
-
-static unsigned hex4(const char *p)
-{
-    unsigned value = 0;
-
-    for (int i = 0; i < 4; i++)
-        value = value << 4 | (unsigned)(p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-    return value;
-}
-
-size_t json_unescape(struct span raw, char *out)
-{
-    const char *p = raw.data, *end = p + raw.size;
-    size_t size = 0;
-
-    while (p < end) {
-        if (*p != '\\') {
-            const char *next = memchr(p, '\\', (size_t)(end - p));
-            size_t plain = (size_t)((next ? next : end) - p);
-
-            memcpy(out + size, p, plain);
-            size += plain;
-            p += plain;
-            continue;
-        }
-        char c = p[1];
-
-        p += 2;
-        switch (c) {
-        case 'b': out[size++] = '\b'; break;
-        case 'f': out[size++] = '\f'; break;
-        case 'n': out[size++] = '\n'; break;
-        case 'r': out[size++] = '\r'; break;
-        case 't': out[size++] = '\t'; break;
-        case 'u': {
-            uint32_t code = hex4(p);
-
-            p += 4;
-            if (code >= 0xd800 && code <= 0xdfff) {
-                code = 0x10000 + ((code - 0xd800) << 10) + (hex4(p + 2) - 0xdc00);
-                p += 6;
-            }
-            size += utf8_encode(code, out + size);
-            break;
-        }
-        default: out[size++] = c; break; /* quote, backslash, slash */
-        }
-    }
-    return size;
 }
 
 bool value_get_text(const struct value *value, struct arena *arena, struct span *out)
