@@ -1,4 +1,59 @@
-int main(void)
+/* topicrule - rules from MQTT to Apache Kafka. A table of commands and a loop; each command is one file. */
+#include "base/nearest.h"
+#include "command.h"
+#include "process.h"
+#include "types.h"
+
+#include <stdio.h>
+
+const struct action_type *const action_types[] = {&kafka_action_type, NULL};
+
+static const struct command commands[] = {
+    {"run", cmd_run, "run the rules: the daemon, in the foreground"},
+    {"check", cmd_check, "validate a configuration and rules"},
+    {"eval", cmd_eval, "try a statement or a rule on one message"},
+    {"test", cmd_test, "run rule tests: cases of message and expected result"},
+    {"demo", cmd_demo, "see it run, with everything embedded"},
+    {"functions", cmd_functions, "list the functions of the SQL dialect"},
+    {"version", cmd_version, "versions of the program and of its libraries"},
+    {0},
+};
+
+static const char *command_name(const void *context, size_t index)
 {
-    return 0;
+    (void)context;
+    return commands[index].name;
+}
+
+static int help(FILE *out)
+{
+    (void)fputs("usage: topicrule COMMAND [OPTION]...\n\n"
+                "Rules of AWS IoT Core, self-hosted: from MQTT through SQL to Apache Kafka.\n\n",
+                out);
+    for (const struct command *command = commands; command->name; command++)
+        (void)fprintf(out, "  %-11s %s\n", command->name, command->help);
+    (void)fputs("\n`topicrule COMMAND --help` explains one; `man topicrule` all of it.\n", out);
+    return out == stdout ? STATUS_FINE : STATUS_BAD;
+}
+
+int main(int argc, char **argv)
+{
+    process_harden();
+    if (argc < 2)
+        return help(stderr);
+
+    struct span word = span_of(argv[1]);
+    if (span_is(word, "--help") || span_is(word, "-h") || span_is(word, "help"))
+        return help(stdout);
+    if (span_is(word, "--version") || span_is(word, "-V"))
+        word = SPAN("version");
+    for (const struct command *command = commands; command->name; command++)
+        if (span_is(word, command->name))
+            return process_finish(command->run(argc - 1, argv + 1));
+
+    const char *near = nearest(word, command_name, NULL);
+    (void)fprintf(stderr, "topicrule: unknown command '%s'", argv[1]);
+    (void)fprintf(stderr, near ? "; did you mean '%s'?\n" : "\n", near);
+    (void)fputs("try: topicrule --help\n", stderr);
+    return STATUS_BAD;
 }

@@ -37,3 +37,13 @@ if(NOT rdkafka_FOUND)
     message(FATAL_ERROR "librdkafka ${rdkafka_least} or later is needed. ${found} cannot log in by SCRAM to Kafka 4 (2.0) or "
         "crashes when a topic is deleted and created again (2.8). Run tools/setup: it builds one that can be relied on.")
 endif()
+# The static library stands in the .pc file as a path, which CMake takes for an option and puts before the objects.
+get_target_property(options PkgConfig::rdkafka INTERFACE_LINK_OPTIONS)
+if(options)
+    set(archives ${options})
+    list(FILTER archives INCLUDE REGEX "\\.a$")
+    list(FILTER options EXCLUDE REGEX "\\.a$")
+    get_target_property(libraries PkgConfig::rdkafka INTERFACE_LINK_LIBRARIES)
+    set_target_properties(PkgConfig::rdkafka PROPERTIES
+        INTERFACE_LINK_OPTIONS "${options}" INTERFACE_LINK_LIBRARIES "${archives};${libraries}")
+endif()

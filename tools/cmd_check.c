@@ -1,0 +1,97 @@
+/* topicrule check: are configuration and rules right? Contacts nothing. */
+#include "base/auto.h"
+#include "command.h"
+#include "load.h"
+#include "options.h"
+#include "paint.h"
+
+enum { OPT_CONFIG };
+
+static const struct option_row rows[] = {
+    [OPT_CONFIG] = {"config", 'c', "FILE", "the configuration; without FILE and PATH\n" CONFIG_FILE},
+    {0},
+};
+
+static const struct usage usage = {
+    .command = "check",
+    .synopsis = "[-c FILE] [PATH...]",
+    .text = "Validate a configuration and rules. Contacts nothing and changes nothing.\n"
+            "PATH is a rule document or a folder of them; without one the configuration's rules are\n"
+            "checked. Rules that need what this version cannot run yet are warned of: run refuses them.\n\n"
+            "exit status: 0 all is fine (there may be warnings), 2 something is not\n",
+    .rows = rows,
+    .words = true,
+};
+
+static void print_rule(const struct rule *rule)
+{
+    struct span filter = rule->filter.data ? rule->filter : SPAN("(Basic Ingest)");
+
+    (void)printf("%s: %s%s%s, %zu %s, topic " SPAN_FMT "\n", rule->name,
+                 paint_on(stdout, rule->disabled ? PAINT_YELLOW : PAINT_GREEN),
+                 rule->disabled ? "ok, disabled" : "ok", paint_off(stdout), rule->action_count,
+                 rule->action_count == 1 ? "action" : "actions", SPAN_ARG(filter));
+}
+
+static void check_path(const char *path, const struct config *config, struct report *report)
+{
+    struct rule_set *set = load_rules(path, config, false, report);
+
+    if (!set)
+        return;
+    if (set->count == 0 && report->errors == 0)
+        report_warn(report, path, NULL, (struct pos){0, 0},
+                    "there are no rules here (*.json, *.yaml, *.yml)");
+    for (size_t i = 0; i < set->count; i++)
+        print_rule(set->rules[i]);
+    rule_set_free(set);
+}
+
+static void check_secrets(const struct config *config, struct report *report)
+{
+    struct secrets *secrets;
+    struct err err;
+
+    if (load_secrets(config, &secrets, &err)) {
+        err_in(&err, config->file, NULL);
+        report_add(report, SEVERITY_ERROR, &err);
+    } else {
+        secrets_free(secrets);
+    }
+}
+
+static void check(const char *file, char **paths, struct report *report)
+{
+    struct config *config = NULL;
+
+    if (file) {
+        config = config_load(file, report);
+        if (!config && !*paths)
+            return;
+        if (config)
+            check_secrets(config, report);
+    }
+    if (config && !*paths && config->rules_path)
+        check_path(config->rules_path, config, report);
+    for (; *paths; paths++)
+        check_path(*paths, config, report);
+    config_free(config);
+}
+
+int cmd_check(int argc, char **argv)
+{
+    const char *file = NULL;
+    AUTO(report_done) struct report report = REPORT_INIT;
+    struct options options = options_begin(&usage, argc, argv);
+
+    while (options_next(&options))
+        file = options.value; /* the only option */
+    if (options.ended)
+        return options.status;
+    if (!file && options.rest == argc)
+        file = CONFIG_FILE;
+    check(file, argv + options.rest, &report);
+    (void)fflush(stdout);
+    paint_report(&report, stderr);
+    return report.errors ? STATUS_BAD : STATUS_FINE;
+}

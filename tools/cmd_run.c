@@ -1,0 +1,133 @@
+/* topicrule run: the daemon, in the foreground. */
+#include "base/auto.h"
+#include "base/log.h"
+#include "command.h"
+#include "engine/engine.h"
+#include "load.h"
+#include "options.h"
+#include "paint.h"
+#include "process.h"
+
+#include <signal.h>
+
+enum { OPT_CONFIG };
+
+static const struct option_row rows[] = {
+    [OPT_CONFIG] = {"config", 'c', "FILE", "the configuration; default\n" CONFIG_FILE},
+    {0},
+};
+
+static const struct usage usage = {
+    .command = "run",
+    .synopsis = "[-c FILE]",
+    .text = "Run the rules: subscribe to their topics, evaluate, produce to Kafka, acknowledge.\n"
+            "Stays in the foreground and logs to standard error. SIGTERM and SIGINT settle what is in\n"
+            "flight and stop; a second one stops at once. A rule that is refused is logged and left out.\n\n"
+            "exit status: 0 stopped as asked, 2 could not start or go on\n",
+    .rows = rows,
+};
+
+DEFINE_DROP(config, struct config *, config_free)
+DEFINE_DROP(secrets, struct secrets *, secrets_free)
+DEFINE_DROP(rule_set, struct rule_set *, rule_set_free)
+
+static struct engine *running; /* for the signal handler alone: set before it is installed */
+
+static void on_stop(int signal)
+{
+    (void)signal;
+    engine_stop(running);
+}
+
+static void stop_on_signals(struct engine *engine)
+{
+    struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+
+    running = engine;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+static void log_report(const struct report *report, const char *topic)
+{
+    for (size_t i = 0; i < report->count; i++)
+        log_err(report->findings[i].severity == SEVERITY_ERROR ? LOG_ERROR : LOG_WARN, topic,
+                &report->findings[i].err);
+}
+
+/* The set, with what is wrong logged; NULL when there is nothing to run. */
+static struct rule_set *take_rules(const struct config *config)
+{
+    AUTO(report_done) struct report report = REPORT_INIT;
+    AUTO(rule_set_drop) struct rule_set *set = load_rules(config->rules_path, config, true, &report);
+
+    log_report(&report, "rule");
+    if (!set)
+        return NULL;
+    if (load_runnable(set) == 0) {
+        log_error("rule", "%s: no rule is left to run; `topicrule check` says more", config->rules_path);
+        return NULL;
+    }
+    return TAKE(set);
+}
+
+static int give_up(const char *topic, const struct err *err)
+{
+    log_err(LOG_ERROR, topic, err);
+    return STATUS_BAD;
+}
+
+static int run(const struct config *config)
+{
+    AUTO(secrets_drop) struct secrets *secrets = NULL;
+    struct err err = {0};
+
+    if (load_secrets(config, &secrets, &err)) {
+        err_in(&err, config->file, NULL);
+        return give_up("secrets", &err);
+    }
+    AUTO(rule_set_drop) struct rule_set *set = take_rules(config);
+    if (!set)
+        return STATUS_BAD;
+
+    const struct engine_options options = {.config = config, .rules = set, .secrets = secrets};
+    struct engine *engine = engine_new(&options, &err);
+    if (!engine)
+        return give_up("engine", &err);
+    log_info("engine", "topicrule %s, %zu %s from %s", TOPICRULE_VERSION, load_runnable(set),
+             load_runnable(set) == 1 ? "rule" : "rules", config->rules_path);
+    stop_on_signals(engine);
+    int status = engine_run(engine, &err);
+    /* The handler may still be called while the engine goes away. */
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    engine_free(engine);
+    return status ? give_up("engine", &err) : STATUS_FINE;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    const char *file = CONFIG_FILE;
+    AUTO(report_done) struct report report = REPORT_INIT;
+    AUTO(config_drop) struct config *config = NULL;
+    struct err err;
+    struct options options = options_begin(&usage, argc, argv);
+
+    while (options_next(&options))
+        file = options.value; /* the only option */
+    if (options.ended)
+        return options.status;
+    if (process_init(&err)) {
+        paint_err(&err, stderr);
+        return STATUS_BAD;
+    }
+    config = config_load(file, &report);
+    if (!config) {
+        paint_report(&report, stderr);
+        return STATUS_BAD;
+    }
+    log_setup(config->log.format, config->log.level);
+    log_report(&report, "config");
+    return run(config);
+}

@@ -1,0 +1,26 @@
+/* tools/command.h - a subcommand: a row of the table in main.c, a file cmd_NAME.c, a man page. */
+#ifndef TOOLS_COMMAND_H
+#define TOOLS_COMMAND_H
+
+/* The exit statuses of every command (docs/design.md, "The surface"). */
+enum status {
+    STATUS_FINE = 0, /* done; `eval`: the rule matched; `test`: none failed */
+    STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed */
+    STATUS_BAD = 2,  /* an error: wrong usage, a file that cannot be read, a rule that is refused */
+};
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; gives an exit status */
+    const char *help;                  /* one line */
+};
+
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_test(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
+int cmd_functions(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,102 @@
+#include "load.h"
+
+#include "types.h"
+
+int load_secrets(const struct config *config, struct secrets **out, struct err *err)
+{
+    const struct secrets_config wanted = {
+        .file = config->file,
+        .base_directory = config->directory,
+        .default_backend = config->secrets.default_backend,
+        .backends = config->secrets.backends,
+        .backend_count = config->secrets.backend_count,
+        .cache_ms = config->secrets.cache_ms,
+        .stale_limit_ms = config->secrets.stale_limit_ms,
+    };
+
+    *out = NULL;
+    if (wanted.backend_count == 0)
+        return 0;
+    *out = secrets_new(&wanted, err);
+    return *out ? 0 : -1;
+}
+
+/* ---- who published it: MQTT does not say, so the configuration must
+ * ---------------------------------------- */
+
+static bool action_calls(const struct rule_action *action, const char *name)
+{
+    for (size_t i = 0; action->type && action->type->fields[i].name; i++)
+        if (action->fields[i] && sql_template_calls(action->fields[i], name))
+            return true;
+    for (size_t i = 0; i < action->pair_count; i++)
+        if (sql_template_calls(action->pairs[i].key, name) ||
+            sql_template_calls(action->pairs[i].value, name))
+            return true;
+    return false;
+}
+
+static bool rule_calls(const struct rule *rule, const char *name)
+{
+    if (sql_program_calls(rule->program, name))
+        return true;
+    for (size_t i = 0; i < rule->action_count; i++)
+        if (action_calls(&rule->actions[i], name))
+            return true;
+    return rule->error_action && action_calls(rule->error_action, name);
+}
+
+static bool is_set(const struct config_identity *identity)
+{
+    return identity->topic_level > 0 || identity->user_property;
+}
+
+static void doubt_identity(const struct rule *rule, const struct config *config, struct report *report)
+{
+    const struct {
+        const char *function, *key, *says;
+        bool set;
+    } rows[] = {
+        {"clientid", "client_id", "'n/a'", is_set(&config->identity.client_id)},
+        {"principal", "principal", "Undefined", is_set(&config->identity.principal)},
+        {"sourceip", "source_ip", "Undefined", is_set(&config->identity.source_ip)},
+        {"accountid", "account_id", "Undefined", config->identity.account_id},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!rows[i].set && rule_calls(rule, rows[i].function))
+            report_warn(
+                report, rule->file, NULL, (struct pos){0, 0},
+                "%s() will be %s: an MQTT subscriber is not told; the configuration's identity.%s says "
+                "where to take it from",
+                rows[i].function, rows[i].says, rows[i].key);
+}
+
+/* ---- rules
+ * -------------------------------------------------------------------------------------------------- */
+
+struct rule_set *load_rules(const char *path, const struct config *config, bool release,
+                            struct report *report)
+{
+    const struct rule_options options = {
+        .types = action_types,
+        .defaults = config ? &config->kafka : NULL,
+        .release = release,
+        .skip_unsupported = config && config->skip_unsupported,
+        .basic_ingest = !release,
+    };
+    struct rule_set *set = rule_set_load(path, &options, report);
+
+    for (size_t i = 0; set && config && i < set->count; i++)
+        doubt_identity(set->rules[i], config, report);
+    return set;
+}
+
+size_t load_runnable(const struct rule_set *set)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < set->count; i++)
+        count += !set->rules[i]->disabled;
+    return count;
+}
