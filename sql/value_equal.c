@@ -20,6 +20,10 @@ static enum convert texts_equal(const struct value *a, const struct value *b, st
     struct arena_mark mark = arena_mark(arena);
     struct span text_a, text_b;
 
+    if (a->form == b->form && span_equal(a->text, b->text)) {
+        *equal = true;
+        return CONVERTED;
+    }
     if (!value_get_text(a, arena, &text_a) || !value_get_text(b, arena, &text_b))
         return CONVERT_LIMIT;
     *equal = span_equal(text_a, text_b);
@@ -33,6 +37,8 @@ static enum convert compare(struct comparison *comparison, const struct value *a
     if (value_is_number(a) && value_is_number(b)) {
         struct number x, y;
 
+        if (a->form == FORM_RAW && b->form == FORM_RAW && span_equal(a->text, b->text))
+            return CONVERTED;
         comparison->equal = value_get_number(a, &x) && value_get_number(b, &y) && number_compare(&x, &y) == 0;
         return CONVERTED;
     }

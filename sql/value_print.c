@@ -7,13 +7,11 @@
 static void print_number(const struct number *value, enum sql_version version, struct buf *out)
 {
     struct number number = *value;
+    char text[NUMBER_TEXT];
 
     if (version == SQL_2016_03_23)
         number_reduce(&number);
-    if (out->room - out->size > NUMBER_TEXT || buf_reserve(out, NUMBER_TEXT)) {
-        out->size += number_print(&number, out->data + out->size);
-        out->data[out->size] = '\0';
-    }
+    buf_add(out, text, number_print(&number, text));
 }
 
 static void print_raw_number(struct span text, enum sql_version version, struct buf *out)
@@ -24,61 +22,71 @@ static void print_raw_number(struct span text, enum sql_version version, struct 
         print_number(&number, version, out);
 }
 
-/* An array or object of the tape. */
-static void print_node(const struct node *root, const char *base, enum sql_version version, struct buf *out)
+static void print_verbatim(const struct node *node, const char *base, struct buf *out)
 {
-    struct open {
-        const struct node *next, *end;
-        bool object;
+    if (node->kind == VALUE_STRING) /* with its quotes */
+        buf_add(out, base + node->at - 1, (size_t)node->size + 2);
+    else
+        buf_add(out, base + node->at, node->size);
+}
+
+/* The next thing to print in a container of the tape: an element or a key. NULL at the end. */
+static const struct node *printable(const struct node *node, const struct node *container)
+{
+    const struct node *end = container + container->next;
+    bool object = container->kind == VALUE_OBJECT;
+
+    while (node < end && (node->dropped || (object ? node_of_key(node) : node)->kind == VALUE_UNDEFINED))
+        node += node->next;
+    return node < end ? node : NULL;
+}
+
+/* An array or object of the tape. */
+static void print_node(const struct node *node, const char *base, enum sql_version version, struct buf *out)
+{
+    struct {
+        const struct node *container, *next;
     } stack[PAYLOAD_DEPTH];
     size_t depth = 0;
-    const struct node *node = root;
     bool first = true; /* in its container: no comma */
 
     for (;;) {
         bool opened = false;
 
         if (node->verbatim >> version & 1) {
-            if (node->kind == VALUE_STRING) /* with its quotes */
-                buf_add(out, base + node->at - 1, (size_t)node->size + 2);
-            else
-                buf_add(out, base + node->at, node->size);
+            print_verbatim(node, base, out);
         } else if (node->kind == VALUE_ARRAY || node->kind == VALUE_OBJECT) {
-            stack[depth++] = (struct open){node + 1, node + node->next, node->kind == VALUE_OBJECT};
+            stack[depth].container = node;
+            stack[depth++].next = node + 1;
             buf_char(out, node->kind == VALUE_OBJECT ? '{' : '[');
             opened = true;
-        } else if (node->kind != VALUE_UNDEFINED) {
+        } else {
             print_raw_number(node_text(node, base), version, out);
         }
         first = opened;
 
         /* On to the next node to print, closing what ends. */
-        for (;;) {
+        for (node = NULL; !node;) {
             if (depth == 0 || out->failed)
                 return;
-            struct open *open = &stack[depth - 1];
+            const struct node *container = stack[depth - 1].container;
+            bool object = container->kind == VALUE_OBJECT;
 
-            while (open->next < open->end &&
-                   (open->next->dropped ||
-                    (open->object ? node_of_key(open->next) : open->next)->kind == VALUE_UNDEFINED))
-                open->next += open->next->next;
-            if (open->next < open->end) {
-                const struct node *item = open->next;
-
-                open->next += item->next;
-                if (!first)
-                    buf_char(out, ',');
-                if (open->object) {
-                    buf_add(out, base + item->at - 1, (size_t)item->size + 2);
-                    buf_char(out, ':');
-                    item = node_of_key(item);
-                }
-                node = item;
-                break;
+            node = printable(stack[depth - 1].next, container);
+            if (!node) {
+                buf_char(out, object ? '}' : ']');
+                first = false;
+                depth--;
+                continue;
             }
-            buf_char(out, open->object ? '}' : ']');
-            first = false;
-            depth--;
+            stack[depth - 1].next = node + node->next;
+            if (!first)
+                buf_char(out, ',');
+            if (object) {
+                print_verbatim(node, base, out);
+                buf_char(out, ':');
+                node = node_of_key(node);
+            }
         }
     }
 }
@@ -109,7 +117,12 @@ static void print_leaf(const struct value *value, enum sql_version version, stru
         }
         break;
     case VALUE_ARRAY:
-    case VALUE_OBJECT: print_node(value->node, value->base, version, out); break;
+    case VALUE_OBJECT:
+        if (value->node->verbatim >> version & 1)
+            print_verbatim(value->node, value->base, out);
+        else
+            print_node(value->node, value->base, version, out);
+        break;
     }
 }
 
