@@ -1,2 +1,0 @@
-/* Placeholder so that the room links; goes with its first file. */
-typedef int kafka_room_is_empty;

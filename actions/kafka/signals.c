@@ -1,0 +1,134 @@
+#include "signals.h"
+
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { API_INIT_PRODUCER_ID = 22 }; /* Kafka protocol: InitProducerId */
+
+void signals_init(struct signals *signals, int wake_fd)
+{
+    *signals = (struct signals){.wake_fd = wake_fd};
+    atomic_init(&signals->broker, -1);
+    (void)pthread_mutex_init(&signals->lock, NULL);
+}
+
+void signals_done(struct signals *signals)
+{
+    (void)pthread_mutex_destroy(&signals->lock);
+}
+
+static void wake(const struct signals *signals)
+{
+    ssize_t ignored = write(signals->wake_fd, &(uint64_t){1}, sizeof(uint64_t)); /* full: it is awake */
+
+    (void)ignored;
+}
+
+/* On librdkafka's threads, with its locks held: note and leave. */
+static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const char *protocol, const char *name,
+                                           int port, const char *state, void *context)
+{
+    struct signals *signals = context;
+
+    (void)rk, (void)id, (void)protocol, (void)port;
+    if (strcmp(state, "UP") == 0 && name[0] != ':' && name[0]) { /* not librdkafka's internal broker */
+        atomic_fetch_add(&signals->ups, 1);
+        wake(signals);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int socket, const char *broker, int32_t id,
+                                       int16_t key, int16_t version, int32_t correlation, size_t size,
+                                       int64_t rtt, rd_kafka_resp_err_t error, void *context)
+{
+    struct signals *signals = context;
+
+    (void)rk, (void)socket, (void)broker, (void)version, (void)correlation, (void)size, (void)rtt;
+    if (id >= 0)
+        atomic_store_explicit(&signals->broker, id, memory_order_relaxed);
+    if (key == API_INIT_PRODUCER_ID && error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        atomic_fetch_add(&signals->producer_ids, 1);
+        wake(signals);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *context, char *why,
+                                  size_t room)
+{
+    rd_kafka_resp_err_t error;
+
+    (void)conf, (void)why, (void)room;
+    error = rd_kafka_interceptor_add_on_broker_state_change(rk, "topicrule", on_broker_state, context);
+    return error ? error
+                 : rd_kafka_interceptor_add_on_response_received(rk, "topicrule", on_response, context);
+}
+
+/* librdkafka's log would go to standard error, a line for every event. We keep the last reason for a failure,
+ * which some events lack. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct signals *signals = rk ? rd_kafka_opaque(rk) : NULL;
+
+    (void)level;
+    if (!signals || (strcmp(facility, "FAIL") != 0 && strcmp(facility, "SSL") != 0))
+        return;
+    (void)pthread_mutex_lock(&signals->lock);
+    (void)snprintf(signals->log_text, sizeof signals->log_text, "%s", text);
+    (void)pthread_mutex_unlock(&signals->lock);
+}
+
+static void subject_of(const char *der, size_t size, char *out, size_t room)
+{
+    const unsigned char *at = (const unsigned char *)der;
+    X509 *certificate = size < (1u << 20) ? d2i_X509(NULL, &at, (long)size) : NULL;
+
+    (void)snprintf(out, room, "certificate not readable");
+    if (certificate)
+        (void)X509_NAME_oneline(X509_get_subject_name(certificate), out, (int)room);
+    X509_free(certificate);
+}
+
+static int on_certificate(rd_kafka_t *rk, const char *broker, int32_t id, int *x509_error, int depth,
+                          const char *der, size_t size, char *why, size_t room, void *context)
+{
+    struct signals *signals = context;
+
+    (void)rk, (void)broker, (void)id, (void)depth;
+    if (*x509_error == X509_V_OK)
+        return 1;
+    (void)snprintf(why, room, "%s", X509_verify_cert_error_string(*x509_error));
+    (void)pthread_mutex_lock(&signals->lock);
+    signals->x509_error = *x509_error;
+    subject_of(der, size, signals->x509_subject, sizeof signals->x509_subject);
+    (void)pthread_mutex_unlock(&signals->lock);
+    return 0;
+}
+
+int signals_attach(struct signals *signals, rd_kafka_conf_t *conf, bool tls, struct err *err)
+{
+    rd_kafka_conf_set_opaque(conf, signals);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    if (tls && rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate) != RD_KAFKA_CONF_OK)
+        return err_set(err, ERR_UNSUPPORTED, "this librdkafka is built without TLS");
+    if (rd_kafka_conf_interceptor_add_on_new(conf, "topicrule", on_new, signals) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_MEMORY, "librdkafka takes no interceptor");
+    return 0;
+}
+
+void signals_take(struct signals *signals, int *x509_error, char *subject, size_t subject_room,
+                  char *log_text, size_t log_room)
+{
+    (void)pthread_mutex_lock(&signals->lock);
+    *x509_error = signals->x509_error;
+    (void)snprintf(subject, subject_room, "%s", signals->x509_subject);
+    (void)snprintf(log_text, log_room, "%s", signals->log_text);
+    signals->x509_error = 0;
+    signals->log_text[0] = '\0';
+    (void)pthread_mutex_unlock(&signals->lock);
+}

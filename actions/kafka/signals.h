@@ -1,0 +1,36 @@
+/* signals.h - what librdkafka's own threads tell us beside its event queue.
+ *
+ * Its events name errors; that a broker is up again, that the producer id is there, and why a certificate was
+ * refused it tells only through callbacks on its threads. They note it here and wake the lane. */
+#ifndef KAFKA_SIGNALS_H
+#define KAFKA_SIGNALS_H
+
+#include "base/err.h"
+
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct signals {
+    int wake_fd;              /* an eventfd; not owned */
+    atomic_uint ups;          /* how often a broker connection became usable */
+    atomic_int broker;        /* id of one that answered; -1 none yet */
+    atomic_uint producer_ids; /* how often the request for one was answered */
+
+    pthread_mutex_t lock; /* for the rest */
+    int x509_error;       /* of the last refused certificate; 0: none since signals_take */
+    char x509_subject[128];
+    char log_text[320]; /* the last failure that was logged */
+};
+
+void signals_init(struct signals *signals, int wake_fd);
+void signals_done(struct signals *signals);
+
+/* Have `conf` tell `signals`, which must outlive the client made from it. With `tls`, certificates too. */
+int signals_attach(struct signals *signals, rd_kafka_conf_t *conf, bool tls, struct err *err);
+
+/* Copy the notes about certificates and logs, and forget them. */
+void signals_take(struct signals *signals, int *x509_error, char *subject, size_t subject_room,
+                  char *log_text, size_t log_room);
+
+#endif

@@ -1,0 +1,150 @@
+#include "words.h"
+
+#include "base/span.h"
+
+#include <openssl/x509_vfy.h>
+#include <stdio.h>
+
+/* The host in "sasl_ssl://localhost:9093/bootstrap: ..." or "... at [ipv4#127.0.0.1:1] ...". */
+static struct span host_of(const char *text)
+{
+    const char *start = strstr(text, "://"), *end;
+
+    if (!start)
+        return (struct span){NULL, 0};
+    start += 3;
+    end = start + strcspn(start, "/ ");
+    if (*end != '/')
+        return (struct span){NULL, 0};
+    return (struct span){start, (size_t)(end - start)};
+}
+
+/* What follows the last "prefix: " that librdkafka put before the reason, without its counters. */
+static struct span reason_of(const char *text)
+{
+    const char *start = strstr(text, "://"), *slash = start ? strchr(start + 3, '/') : NULL;
+    const char *colon = slash ? strstr(slash, ": ") : NULL;
+    const char *from = colon ? colon + 2 : text, *end = strstr(from, " (after ");
+
+    if (strncmp(from, "rdkafka#", 8) == 0 && (colon = strstr(from, ": ")))
+        from = colon + 2;
+    return (struct span){from, end ? (size_t)(end - from) : strlen(from)};
+}
+
+enum when { ALWAYS, WITHOUT_CERTIFICATE, WITH_CERTIFICATE, WITH_ENDED_CERTIFICATE };
+
+static const struct row {
+    const char *part; /* of librdkafka's text */
+    enum when when;
+    const char *words; /* NULL: librdkafka's own reason */
+} rows[] = {
+    {"Invalid username or password", ALWAYS,
+     "the broker refuses the user name or the password; correct sasl.plain.username and sasl.plain.password"},
+    {"due to invalid credentials with SASL mechanism SCRAM", ALWAYS,
+     "the broker refuses the user name or the password; correct sasl.scram.username and sasl.scram.password, "
+     "and "
+     "mind that a user is made for each SCRAM mechanism apart"},
+    {"Unsupported SASL mechanism", ALWAYS, "the broker does not offer this sasl.mechanism on this listener"},
+    {"verify that security.protocol is correctly configured, broker might require SASL", ALWAYS,
+     "the broker hangs up: its listener wants a login, so security.protocol is to be SASL_SSL or "
+     "SASL_PLAINTEXT"},
+    {"Request not valid in current SASL state", ALWAYS,
+     "the broker's listener takes no login: security.protocol is to be SSL or PLAINTEXT"},
+    {"connecting to a SSL listener", ALWAYS,
+     "the broker hangs up: its listener speaks TLS, so security.protocol is to be SSL or SASL_SSL"},
+    {"connecting to a PLAINTEXT broker listener", ALWAYS,
+     "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
+     "port "
+     "another"},
+    {"SSL alert number 116", WITHOUT_CERTIFICATE,
+     "the broker demands a client certificate; give ssl.keystore with ssl.keystore.password"},
+    {"SSL alert number 116", WITH_CERTIFICATE,
+     "the broker names authorities for client certificates, and ours is from none of them or lacks its "
+     "intermediate certificates; give ssl.keystore the full chain"},
+    {"SSL alert number 4", WITH_ENDED_CERTIFICATE,
+     "the broker refuses our certificate, which has ended; renew ssl.keystore"},
+    {"SSL alert number 4", WITH_CERTIFICATE,
+     "the broker refuses our certificate: it does not trust its authority, or has it revoked"},
+    {"alert handshake failure", ALWAYS,
+     "no common ground in TLS: look at ssl.cipher.suites, or the broker demands a client certificate"},
+    {"Connection refused", ALWAYS,
+     "nothing listens there (connection refused); is the broker up, is the port right?"},
+    {"Connection setup timed out", ALWAYS,
+     "it takes the connection and does not answer in time; is it overloaded, or is a firewall in between?"},
+    {"No Kerberos credentials available", ALWAYS, "there is no Kerberos ticket"},
+    {"not found in Kerberos database", ALWAYS,
+     "the KDC does not know the broker's service principal: sasl.kerberos.service.name and the host name "
+     "that the "
+     "broker advertises make it"},
+    {"Clock skew too great", ALWAYS, "clocks differ by more than Kerberos allows (5 minutes): set the time"},
+    {"No worthy mechs", ALWAYS,
+     "the SASL library has no module for GSSAPI: install the package libsasl2-modules-gssapi-mit"},
+    {"Host resolution failure", ALWAYS, "the name does not resolve; is it right, does DNS answer?"},
+    {"Failed to resolve", ALWAYS, "the name does not resolve; is it right, does DNS answer?"},
+    {"Name or service not known", ALWAYS, "the name does not resolve; is it right, does DNS answer?"},
+    {"timed out", ALWAYS, "it does not answer in time (socket.timeout.ms)"},
+};
+enum { ROWS = sizeof rows / sizeof *rows, KIND_X509 = 1000, KIND_OTHER = 3000 };
+
+static bool applies(enum when when, const struct trouble *trouble)
+{
+    switch (when) {
+    case ALWAYS: return true;
+    case WITHOUT_CERTIFICATE: return !trouble->own_certificate;
+    case WITH_CERTIFICATE: return trouble->own_certificate;
+    case WITH_ENDED_CERTIFICATE: return trouble->own_certificate_ended;
+    }
+    return false;
+}
+
+static const char *x509_words(int error)
+{
+    switch (error) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "the broker's certificate is for another host name; bootstrap.servers and what the broker "
+               "advertises "
+               "must be names in its certificate";
+    case X509_V_ERR_CERT_HAS_EXPIRED: return "the broker's certificate has ended; it must be renewed there";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "the broker's certificate is not valid yet; is our clock right?";
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return "the broker's certificate is from an authority that we do not trust; give that authority as "
+               "ssl.truststore";
+    case X509_V_ERR_CERT_REVOKED: return "the broker's certificate is revoked";
+    default: return NULL;
+    }
+}
+
+int trouble_words(const struct trouble *trouble, char *out, size_t room)
+{
+    struct span host = host_of(trouble->text), reason = reason_of(trouble->text);
+    const char *words = NULL;
+    int kind = KIND_OTHER + (int)trouble->error;
+    char head[300] = "";
+
+    if (host.size)
+        (void)snprintf(head, sizeof head, SPAN_FMT ": ", (int)(host.size < 280 ? host.size : 280), host.data);
+    if (trouble->error == RD_KAFKA_RESP_ERR__SSL && trouble->x509_error) {
+        words = x509_words(trouble->x509_error);
+        if (!words)
+            words = X509_verify_cert_error_string(trouble->x509_error);
+        (void)snprintf(out, room, "%s%s (%s)", head, words, trouble->x509_subject);
+        return KIND_X509 + trouble->x509_error;
+    }
+    for (size_t i = 0; i < ROWS && !words; i++) {
+        if (strstr(trouble->text, rows[i].part) && applies(rows[i].when, trouble)) {
+            words = rows[i].words;
+            kind = (int)i + 1;
+        }
+    }
+    if (words)
+        (void)snprintf(out, room, "%s%s", head, words);
+    else
+        (void)snprintf(out, room, "%s" SPAN_FMT, head, SPAN_ARG(reason));
+    return kind;
+}
