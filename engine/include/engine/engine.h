@@ -11,6 +11,7 @@
 #include "rules/rule.h"
 #include "secrets/secrets.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct engine;
@@ -33,12 +34,27 @@ int engine_run(struct engine *engine, struct err *err);
 /* Async-signal-safe and thread safe. */
 void engine_stop(struct engine *engine);
 
-/* Counters by cause, so that sums close. Readable at any time from any thread. */
+/* True once every session is connected and the broker has answered its subscriptions: from here on a message
+ * that is published is heard. Any thread. Goes back to false while a connection is lost. */
+bool engine_is_ready(const struct engine *engine);
+
+/* Counters by cause, so that sums close. Readable at any time from any thread. Copies that a broker of MQTT 5
+ * sends for overlapping subscriptions are received messages each. */
 struct engine_counters {
-    uint64_t received, bytes, retained_ignored, not_json;
-    uint64_t matched, filtered, failed;               /* rule evaluations */
-    uint64_t begun, delivered, error_action, dropped; /* actions; begun = the others + in flight */
-    uint64_t retried, acknowledged, reconnects;
+    uint64_t received, bytes;  /* messages, and bytes of their payloads */
+    uint64_t retained_ignored; /* replays of what the broker keeps */
+    uint64_t not_json;         /* heard by a rule, and no JSON object or array */
+    uint64_t too_large;        /* over limits.payload: dropped */
+    uint64_t unmatched;        /* heard by no rule */
+    /* Rule evaluations. */
+    uint64_t matched, filtered, failed;
+    /* Actions: begun = delivered + error_action + dropped + abandoned + those in flight. A failed evaluation
+     * counts as one action begun. Abandoned: given up with the connection, because the broker sends the
+     * message again. */
+    uint64_t begun, delivered, error_action, dropped, abandoned;
+    uint64_t retried;      /* sent again after an answer that was not final */
+    uint64_t acknowledged; /* QoS 1 messages whose PUBACK was written */
+    uint64_t reconnects;   /* connections after the first */
 };
 void engine_counters(const struct engine *engine, struct engine_counters *out);
 

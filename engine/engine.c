@@ -1,0 +1,255 @@
+/* The daemon around its lanes: what they are made from, when they start and stop, and what systemd is told.
+ */
+#include "engine/engine.h"
+
+#include "lane.h"
+#include "plan.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <mosquitto.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 250,
+    READY_MS = 10000,  /* systemd is told that we are ready after this, connected or not: we go on trying */
+    STATUS_MS = 5000,  /* between two status lines */
+    RESOLVE_MS = 5000, /* between two attempts for a missing secret */
+};
+
+struct engine {
+    struct engine_options options;
+    struct rule_set *rules;
+    int stop_fd;
+    atomic_bool stopping;
+    struct lane *_Atomic lane; /* while engine_run runs, and after */
+    pthread_t thread;
+    struct plan plan;
+    bool planned, secrets_missing;
+
+    int64_t started_ms, status_ms, resolve_ms, watchdog_ms;
+    bool told_ready;
+};
+
+DEFINE_DROP(engine, struct engine *, engine_free)
+DEFINE_DROP(known, struct render_secrets *, render_secrets_free)
+
+struct engine *engine_new(const struct engine_options *options, struct err *err)
+{
+    AUTO(engine_drop) struct engine *engine = calloc(1, sizeof *engine);
+
+    if (!engine) {
+        err_memory(err);
+        return NULL;
+    }
+    (void)mosquitto_lib_init(); /* counted: every engine has its own */
+    engine->options = *options;
+    engine->rules = rule_set_ref(options->rules);
+    engine->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (engine->stop_fd < 0) {
+        (void)err_set(err, ERR_IO, "cannot make an event descriptor: %s", strerror(errno));
+        return NULL;
+    }
+    return TAKE(engine);
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    lane_free(atomic_load(&engine->lane));
+    if (engine->planned)
+        plan_done(&engine->plan);
+    rule_set_free(engine->rules);
+    if (engine->stop_fd >= 0)
+        (void)close(engine->stop_fd);
+    (void)mosquitto_lib_cleanup();
+    free(engine);
+}
+
+void engine_stop(struct engine *engine)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+
+    atomic_store(&engine->stopping, true);
+    (void)!write(engine->stop_fd, &one, sizeof one);
+    errno = saved;
+}
+
+bool engine_is_ready(const struct engine *engine)
+{
+    const struct lane *lane = atomic_load(&engine->lane);
+
+    return lane && session_is_ready(lane->session);
+}
+
+void engine_counters(const struct engine *engine, struct engine_counters *out)
+{
+    const struct lane *lane = atomic_load(&engine->lane);
+
+    *out = (struct engine_counters){0};
+    if (!lane)
+        return;
+#define X(name) out->name += atomic_load_explicit(&lane->counters.value[COUNT_##name], memory_order_relaxed);
+    COUNTERS(X)
+#undef X
+    _Static_assert(sizeof *out == COUNTER_COUNT * sizeof(uint64_t),
+                   "a counter is missing in one of the lists");
+}
+
+/* ---- secrets that statements and templates ask for
+ * ----------------------------------------------------------- */
+
+/* Fetch them all for the lane. Missing ones are tried again while the lane runs. */
+static void give_secrets(struct engine *engine, bool first)
+{
+    AUTO(known_drop) struct render_secrets *known = NULL;
+    const bool missed_before = engine->secrets_missing;
+    struct err err;
+
+    if (!engine->options.secrets || !(known = render_secrets_new(engine->options.secrets, false, &err)))
+        return;
+    engine->secrets_missing = false;
+    for (size_t i = 0; i < engine->rules->count; i++) {
+        const struct rule *rule = engine->rules->rules[i];
+
+        if (rule->disabled || render_secrets_learn(known, rule, &err) == 0)
+            continue;
+        engine->secrets_missing = true;
+        if (first)
+            log_error("secrets", "rule %s: %s; tried again until it is there", rule->name, err.text);
+    }
+    if (missed_before && !engine->secrets_missing)
+        log_info("secrets", "all secrets that rules name are here now");
+    if (first || !engine->secrets_missing)
+        lane_give_secrets(atomic_load(&engine->lane), TAKE(known));
+}
+
+/* ---- systemd
+ * -------------------------------------------------------------------------------------------------- */
+
+static void tell_status(struct engine *engine, int64_t now_ms)
+{
+    struct engine_counters counters;
+
+    engine_counters(engine, &counters);
+    (void)sd_notifyf(0, "STATUS=%s; %llu messages received, %llu records delivered, %llu failures dropped",
+                     engine_is_ready(engine) ? "subscribed" : "not connected to the broker",
+                     (unsigned long long)counters.received, (unsigned long long)counters.delivered,
+                     (unsigned long long)counters.dropped);
+    engine->status_ms = now_ms + STATUS_MS;
+}
+
+static void tell_systemd(struct engine *engine, int64_t now_ms)
+{
+    const struct lane *lane = atomic_load(&engine->lane);
+
+    if (!engine->told_ready && (engine_is_ready(engine) || now_ms - engine->started_ms >= READY_MS)) {
+        engine->told_ready = true;
+        engine->status_ms = 0;
+        (void)sd_notify(0, "READY=1");
+    }
+    if (now_ms >= engine->status_ms)
+        tell_status(engine, now_ms);
+    if (engine->watchdog_ms > 0) {
+        int64_t beat = atomic_load_explicit(&lane->heartbeat_ms, memory_order_relaxed);
+
+        if (beat == INT64_MAX || now_ms - beat < engine->watchdog_ms)
+            (void)sd_notify(0, "WATCHDOG=1");
+    }
+}
+
+/* ---- running
+ * -------------------------------------------------------------------------------------------------- */
+
+static void *run_lane(void *lane)
+{
+    lane_run(lane);
+    return NULL;
+}
+
+/* Signals are for the caller's thread. */
+static int start_lane(struct engine *engine, struct lane *lane, struct err *err)
+{
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&engine->thread, NULL, run_lane, lane);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error ? err_set(err, ERR_IO, "cannot start a thread: %s", strerror(error)) : 0;
+}
+
+static int make_lane(struct engine *engine, struct err *err)
+{
+    const struct plan *plan = &engine->plan;
+    const struct lane_options options = {
+        .config = engine->options.config,
+        .rules = engine->rules,
+        .route = plan->route,
+        .login = &plan->login,
+        .targets = plan->targets,
+        .target_count = plan->target_count,
+        .target_of = (const size_t *const *)plan->target_of,
+    };
+    struct lane *lane = lane_new(&options, err);
+
+    atomic_store(&engine->lane, lane);
+    return lane ? 0 : -1;
+}
+
+static void look_after(struct engine *engine)
+{
+    struct pollfd stop = {.fd = engine->stop_fd, .events = POLLIN};
+
+    while (!atomic_load(&engine->stopping)) {
+        int64_t now_ms = clock_mono_ms();
+
+        tell_systemd(engine, now_ms);
+        if ((engine->plan.unresolved > 0 || engine->secrets_missing) && now_ms >= engine->resolve_ms) {
+            (void)plan_resolve(&engine->plan);
+            if (engine->secrets_missing)
+                give_secrets(engine, false);
+            engine->resolve_ms = clock_mono_ms() + RESOLVE_MS;
+        }
+        (void)poll(&stop, 1, TICK_MS);
+    }
+}
+
+static void stop_lane(struct engine *engine)
+{
+    struct lane *lane = atomic_load(&engine->lane);
+
+    (void)sd_notify(0, "STOPPING=1");
+    lane_stop(lane);
+    (void)pthread_join(engine->thread, NULL);
+}
+
+int engine_run(struct engine *engine, struct err *err)
+{
+    uint64_t watchdog_us = 0;
+
+    engine->planned = true;
+    if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0 ||
+        make_lane(engine, err) != 0)
+        return -1;
+    give_secrets(engine, true);
+    engine->started_ms = clock_mono_ms();
+    engine->resolve_ms = engine->started_ms + RESOLVE_MS;
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+        engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
+    if (start_lane(engine, atomic_load(&engine->lane), err) != 0)
+        return -1;
+    look_after(engine);
+    stop_lane(engine);
+    return 0;
+}

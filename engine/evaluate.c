@@ -1,0 +1,137 @@
+/* A message meets the rules that hear it. */
+#include "lane.h"
+
+#include "base/log.h"
+
+/* Run the statement. A message that many rules hear may fill the scope's memory: then the next rule starts
+ * with a fresh one. */
+static enum sql_outcome run(struct lane *lane, const struct rule *rule, const struct sql_message *message,
+                            bool *fresh, struct span *payload)
+{
+    enum sql_outcome outcome = sql_run(rule->program, lane->scope, payload, &lane->err);
+
+    if (outcome == SQL_FAILED && lane->err.code == ERR_LIMIT && !*fresh) {
+        sql_scope_begin(lane->scope, message);
+        outcome = sql_run(rule->program, lane->scope, payload, &lane->err);
+    }
+    *fresh = false;
+    return outcome;
+}
+
+static void fire(struct lane *lane, struct firing *firing, struct span payload)
+{
+    struct lane_rule *rule = firing->rule;
+
+    counters_add(&lane->counters, COUNT_begun, rule->action_count);
+    firing->open += (uint32_t)rule->action_count;
+    for (size_t i = 0; i < rule->action_count; i++) {
+        struct lane_action *action = &rule->actions[i];
+        struct action_record record;
+
+        if (render_record(action->action, lane->scope, payload, &record, &lane->err) == 0)
+            dispatch(lane, firing, action, &record);
+        else
+            settle_failure(lane, firing, action->action, (struct span){0}, lane->err.text);
+    }
+}
+
+static void no_room(struct lane *lane, struct lane_rule *rule)
+{
+    uint64_t left_out;
+
+    counters_add(&lane->counters, COUNT_begun, 1);
+    counters_add(&lane->counters, COUNT_dropped, 1);
+    if (limiter_allows(&rule->complaints, lane->now_ms, &left_out))
+        log_error("rule", "%s: the message makes more records than fit in memory; dropped", rule->rule->name);
+}
+
+static void evaluate_rule(struct lane *lane, struct lane_rule *rule, const struct message *message,
+                          bool *fresh)
+{
+    struct span payload;
+    struct firing *firing;
+
+    switch (run(lane, rule->rule, &message->sql, fresh, &payload)) {
+    case SQL_FILTERED: counters_one(&lane->counters, filtered); return;
+    case SQL_MATCHED:
+        counters_one(&lane->counters, matched);
+        if (rule->action_count == 0)
+            return;
+        firing = settle_open(lane, rule, message);
+        if (!firing) {
+            no_room(lane, rule);
+            return;
+        }
+        fire(lane, firing, payload);
+        settle_close(lane, firing);
+        return;
+    case SQL_FAILED: break;
+    }
+    counters_one(&lane->counters, failed);
+    firing = settle_open(lane, rule, message);
+    if (!firing) {
+        no_room(lane, rule);
+        return;
+    }
+    counters_one(&lane->counters, begun);
+    firing->open++;
+    settle_failure(lane, firing, NULL, (struct span){0}, lane->err.text);
+    settle_close(lane, firing);
+}
+
+static bool is_welcome(struct lane *lane, const struct message *message)
+{
+    uint64_t left_out;
+
+    if (message->retained) {
+        counters_one(&lane->counters, retained_ignored);
+        return false;
+    }
+    counters_one(&lane->counters, received);
+    counters_add(&lane->counters, COUNT_bytes, message->sql.payload.size);
+    if (message->sql.payload.size <= (size_t)lane->options.config->limits.payload_bytes)
+        return true;
+    counters_one(&lane->counters, too_large);
+    if (limiter_allows(&lane->large, lane->now_ms, &left_out))
+        log_error("mqtt",
+                  "a message of %zu bytes to '" SPAN_FMT "' is over limits.payload; dropped (%llu more)",
+                  message->sql.payload.size, SPAN_ARG(message->sql.topic), (unsigned long long)left_out);
+    return false;
+}
+
+static void say_stranger(struct lane *lane, const struct message *message)
+{
+    uint64_t left_out;
+
+    if (limiter_allows(&lane->strangers, lane->now_ms, &left_out))
+        log_warn("rule", "no enabled rule has the name in '" SPAN_FMT "'; ignored (%llu more)",
+                 SPAN_ARG(message->sql.topic), (unsigned long long)left_out);
+}
+
+void evaluate(struct lane *lane, const struct message *in)
+{
+    struct message message;
+    bool fresh = true;
+
+    lane->read_messages++;
+    lane->read_bytes += in->sql.payload.size;
+    if (!is_welcome(lane, in))
+        return;
+    struct route_match match =
+        route_match(lane->options.route, in->sql.topic, in->ids, in->id_count, lane->matches);
+    if (match.count == 0) {
+        counters_one(&lane->counters, unmatched);
+        if (match.no_such_rule)
+            say_stranger(lane, in);
+        return;
+    }
+    message = *in;
+    message.sql.topic = match.topic;
+    render_identity(lane->options.config, &message.sql);
+    lane->kept = NULL;
+    sql_scope_begin(lane->scope, &message.sql);
+    for (size_t i = 0; i < match.count; i++)
+        evaluate_rule(lane, &lane->rules[lane->matches[i]], &message, &fresh);
+    if (!sql_scope_payload_is_json(lane->scope))
+        counters_one(&lane->counters, not_json);
+}

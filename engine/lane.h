@@ -1,0 +1,286 @@
+/* lane.h - one MQTT session with its thread, its loop, its arenas and its own clients; what the files of a
+ * lane share.
+ *
+ * A message goes forward only: session -> evaluate -> dispatch -> (the world) -> settle. A failure goes
+ * forward too, to settle. Everything below belongs to the lane's thread; what other threads may touch is
+ * atomic.
+ *
+ *   message    one PUBLISH. Borrowed, gone when evaluate returns.
+ *   firing     one rule that matched one message. Open until every action of it has its final answer.
+ *   delivery   one record on its way, with a copy of it. Freed by its outcome alone, so no late answer ever
+ * meets another delivery in its place. stream     records of one client that keep their order among each
+ * other (Kafka: one topic). batch      the memory of firings and deliveries: one arena, reset when the last
+ * firing in it is closed. */
+#ifndef ENGINE_LANE_H
+#define ENGINE_LANE_H
+
+#include "counters.h"
+#include "failure.h"
+#include "hold.h"
+#include "limiter.h"
+#include "message.h"
+#include "route.h"
+#include "session.h"
+
+#include "base/arena.h"
+#include "engine/render.h"
+
+#include <stdatomic.h>
+
+/* What is read before it is settled. One message more is always taken whole. */
+enum {
+    LANE_MESSAGES = 10000,
+    LANE_PAYLOAD = 8 << 20, /* bytes */
+    LANE_RECORDS = 20000,
+    LANE_RECORD_BYTES = 32 << 20,
+};
+
+struct lane;
+
+/* ---- where records go
+ * ----------------------------------------------------------------------------------------- */
+
+/* One set of settings that makes a client. Made once for all lanes; `settings` may come later, when a secret
+ * could not be had at the start, and never changes again. */
+struct target {
+    const struct action_type *type;
+    const struct rule_action *action; /* the first that asks for it */
+    const struct rule *rule;
+    struct render_settings *_Atomic settings;
+    char *identity; /* NULL while the settings are not there */
+};
+
+/* A lane's own client of a target. */
+struct client {
+    struct lane *lane;
+    const struct target *target;
+    struct action_client *handle; /* NULL: not open */
+    enum action_state state;
+    unsigned attempts; /* to open it, in vain */
+    int64_t due_ms;    /* next attempt */
+    uint64_t epoll_data;
+    struct action_events events;
+};
+
+struct stream {
+    struct client *client;
+    struct span name; /* points to `text` */
+    uint64_t hash;
+    struct stream *next; /* in its bucket */
+
+    size_t in_flight; /* deliveries without an outcome */
+    /* Deliveries that wait. `returned` came back and go first, in their old order, once nothing is in flight;
+     * then `queued`, which had to stand in line behind them. */
+    struct delivery *returned, *queued, *queued_last;
+    bool waiting, refused;
+    unsigned attempts;
+    int64_t due_ms;
+    struct stream *next_waiting;
+    char text[];
+};
+
+enum { STREAM_BUCKETS = 1024, STREAM_IDLE_MOST = 4096 };
+
+struct streams {
+    struct stream *bucket[STREAM_BUCKETS];
+    size_t count, idle_most; /* beyond that many the idle ones are forgotten */
+    struct stream *waiting;  /* those with something that waits */
+    int64_t due_ms;          /* the earliest of theirs */
+    struct limiter refusals;
+};
+
+/* ---- what is on its way
+ * --------------------------------------------------------------------------------------- */
+
+struct batch {
+    struct arena arena;
+    size_t open;  /* firings */
+    size_t bytes; /* handed out */
+    struct batch *next;
+};
+
+struct firing {
+    struct lane_rule *rule;
+    struct batch *batch;
+    const struct sql_message *message; /* kept for an error action; NULL if the rule has none */
+    struct failure *failures, **failures_end;
+    uint32_t epoch;
+    uint32_t open;       /* actions without a final answer */
+    uint32_t failed;     /* of those that have one */
+    bool acknowledged;   /* QoS > 0: an acknowledgement waits for it */
+    bool reporting;      /* its error action is on its way */
+    struct firing *next; /* in lane->reports */
+};
+
+enum delivery_state { DELIVERY_FREE, DELIVERY_WAITING, DELIVERY_SENT };
+
+struct delivery {
+    struct firing *firing;
+    const struct lane_action *action;
+    struct stream *stream;
+    struct action_record record; /* a copy, in the firing's batch */
+    uint64_t number;             /* in the order of dispatch */
+    enum delivery_state state;
+    struct delivery *next;
+};
+
+enum { DELIVERY_CHUNK = 1024 };
+
+struct delivery_chunk {
+    struct delivery_chunk *next;
+    struct delivery items[DELIVERY_CHUNK];
+};
+
+struct deliveries {
+    struct delivery_chunk *chunks;
+    struct delivery *free;
+    size_t used;
+    uint64_t number;
+};
+
+/* ---- rules
+ * ---------------------------------------------------------------------------------------------------- */
+
+struct lane_action {
+    const struct rule_action *action;
+    struct client *client;
+    size_t field_count;
+    struct stream *last; /* the stream of its last record: most actions have one topic */
+};
+
+struct lane_rule {
+    const struct rule *rule;
+    struct lane_action *actions; /* those that are built */
+    size_t action_count;
+    struct lane_action *error_action; /* NULL: none */
+    bool traced;                      /* rule or error action calls traceid() */
+    struct limiter complaints;
+};
+
+/* ---- the lane
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Borrowed for the life of the lane. */
+struct lane_options {
+    const struct config *config;
+    const struct rule_set *rules;
+    const struct route *route;
+    const struct session_login *login;
+    struct target *targets;
+    size_t target_count;
+    /* For each rule its actions' targets: target_of[rule][action]; the error action's is the last. */
+    const size_t *const *target_of;
+};
+
+struct lane {
+    struct lane_options options;
+    struct counters counters;
+    atomic_bool stop;
+    _Atomic int64_t heartbeat_ms; /* of the loop, for the watchdog */
+
+    int epoll_fd, wake_fd;
+    int64_t now_ms;
+    struct session *session;
+    struct hold hold;
+    uint32_t resent_before; /* messages of connections before this epoch come again */
+    size_t read_messages, read_bytes;
+    int64_t holding_since_ms; /* 0: not holding */
+    bool holding_logged;
+
+    struct sql_host host;
+    struct render_secrets *secrets;               /* what the host looks up; NULL: there are none */
+    struct render_secrets *_Atomic fresh_secrets; /* to be used from the next batch on */
+    struct sql_scope *scope;
+    struct sql_template *trace_id;
+    struct err err;           /* scratch: a kilobyte that need not be cleared for every record */
+    struct sql_message *kept; /* of the message being evaluated; NULL: not kept yet */
+    uint32_t *matches;
+    struct limiter strangers, large;
+
+    struct lane_rule *rules;
+    struct lane_action *actions; /* of all rules */
+    size_t action_count;
+    struct client *clients;
+    struct streams streams;
+    struct deliveries deliveries;
+    struct batch *batch, *old, *spare;
+    size_t bytes;           /* of all batches */
+    struct firing *reports; /* firings whose error action is to be sent */
+    struct firing **reports_end;
+};
+
+struct lane *lane_new(const struct lane_options *options, struct err *err);
+void lane_free(struct lane *lane);
+
+/* Secrets for statements and templates; taken. Thread safe. */
+void lane_give_secrets(struct lane *lane, struct render_secrets *secrets);
+
+/* The thread: open clients, connect, read, hold, flush, until lane_stop; then settle, flush and half-close.
+ */
+void lane_run(struct lane *lane);
+void lane_stop(struct lane *lane); /* thread safe */
+
+/* There is no way to keep the promise without memory: end the process, and let the broker send again. */
+_Noreturn void lane_out_of_memory(void);
+
+/* May another message be read? */
+bool lane_has_room(const struct lane *lane);
+
+/* ---- between the files of a lane
+ * ------------------------------------------------------------------------------ */
+
+/* evaluate.c: run every rule that hears the message. */
+void evaluate(struct lane *lane, const struct message *message);
+
+/* dispatch.c: a copy of the record goes on its way; `firing` is open for it until it is settled. */
+void dispatch(struct lane *lane, struct firing *firing, struct lane_action *action,
+              const struct action_record *record);
+/* Send what waits and is due. */
+void dispatch_waiting(struct lane *lane);
+/* Something came back that may succeed later. */
+void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, const char *why);
+/* It has its final answer. */
+void dispatch_delivered(struct lane *lane, struct delivery *delivery);
+void dispatch_failed(struct lane *lane, struct delivery *delivery);
+/* The broker sends the messages of earlier connections again: forget what of them is not on its way. */
+void dispatch_forget_resent(struct lane *lane);
+/* A client was opened: what waits for it may go now. */
+void dispatch_client_opened(struct lane *lane, const struct client *client);
+void dispatch_init(struct lane *lane);
+void dispatch_done(struct lane *lane);
+
+/* settle.c */
+struct firing *settle_open(struct lane *lane, struct lane_rule *rule, const struct message *message);
+void settle_result(void *client, const struct action_result *result); /* an action_events callback */
+/* One action of the firing failed for good. `action` NULL: the statement. */
+void settle_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
+                    struct span resource, const char *text);
+/* One action, or whoever opened the firing, is done with it. */
+void settle_close(struct lane *lane, struct firing *firing);
+/* One action of it is given up, because the broker sends the message again. */
+void settle_abandoned(struct lane *lane, struct firing *firing);
+bool settle_is_resent(const struct lane *lane, const struct firing *firing);
+/* Send the error actions that are due. */
+void settle_reports(struct lane *lane);
+
+/* batch.c */
+int batch_init(struct lane *lane);
+void batch_done(struct lane *lane);
+/* Memory that lives as long as the firing. NULL: the limit is met. */
+void *batch_alloc(struct lane *lane, struct batch *batch, size_t size);
+void batch_release(struct lane *lane, struct batch *batch); /* a firing is closed */
+/* The messages read so far are settled, or need not be: go on with fresh memory if that is worth it. */
+void batch_turn(struct lane *lane);
+struct delivery *delivery_new(struct lane *lane);
+void delivery_free(struct lane *lane, struct delivery *delivery);
+
+/* client.c */
+void client_open_due(struct lane *lane);     /* open those that are due */
+void client_replace_dead(struct lane *lane); /* at a safe point: close, to open again */
+void client_poll(struct client *client);
+bool client_all_ready(const struct lane *lane);
+int64_t client_next_due(const struct lane *lane);
+/* Wait for what they have until then, and close them. */
+void client_close_all(struct lane *lane, int64_t until_ms);
+
+#endif

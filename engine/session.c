@@ -1,0 +1,495 @@
+/* The life of a connection: read, hold, flush, ping, drop, and again. */
+#include "session_state.h"
+
+#include "base/auto.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CONNECT_MS = 10000,    /* TCP, TLS and CONNACK together */
+    TICK_MS = 50,          /* looked at that often while connecting */
+    RETRY_LEAST_MS = 200,  /* back-off between rounds over the brokers */
+    RETRY_MOST_MS = 5000,  /* */
+    TAKEN_LEAST_MS = 5000, /* back-off after another client has taken our id */
+    TAKEN_MOST_MS = 120000,
+    STEADY_MS = 10000, /* a connection that held this long was a good one */
+    FINISH_MS = 2000,  /* for the broker to close after we did */
+    REPEAT_MS = 60000, /* the same problem is logged again after this */
+};
+
+void session_say_why(struct session *session, const char *format, ...)
+{
+    va_list args;
+
+    if (session->reason[0]) /* the first is the cause, the rest are its effects */
+        return;
+    va_start(args, format);
+    (void)vsnprintf(session->reason, sizeof session->reason, format, args);
+    va_end(args);
+}
+
+/* ---- the socket
+ * ----------------------------------------------------------------------------------------------- */
+
+static void arm(struct session *session)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP, .data.u64 = session->options.epoll_data};
+
+    if (session->fd < 0)
+        return;
+    if (session->phase == SESSION_CONNECTING)
+        event.events |= session->tcp_up ? EPOLLIN : EPOLLIN | EPOLLOUT;
+    else if (session->phase == SESSION_FINISHING)
+        event.events |= EPOLLIN;
+    else if (session->flushing)
+        event.events |= EPOLLOUT;
+    else if (session->reading)
+        event.events |= EPOLLIN;
+    if (event.events == session->armed)
+        return;
+    (void)epoll_ctl(session->options.epoll_fd, session->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, session->fd,
+                    &event);
+    session->armed = event.events;
+}
+
+static size_t tls_waiting(const struct session *session)
+{
+    SSL *ssl = session->mosq ? mosquitto_ssl_get(session->mosq) : NULL;
+    int waiting = ssl ? SSL_pending(ssl) : 0;
+
+    return waiting > 0 ? (size_t)waiting : 0;
+}
+
+/* ---- the end of a connection
+ * ---------------------------------------------------------------------------------- */
+
+static void log_problem(struct session *session, bool was_up)
+{
+    char line[sizeof session->problem];
+    const char *verb = was_up ? "connection lost to" : "cannot connect to";
+
+    if (!session->reason[0])
+        session_say_why(session, "the broker closed the connection%s", was_up ? "" : " before it answered");
+    (void)snprintf(line, sizeof line, "%s %s: %s; trying again until it works", verb, session->name,
+                   session->reason);
+    if (!was_up && strcmp(line, session->problem) == 0 && session->now_ms - session->problem_ms < REPEAT_MS)
+        return;
+    memcpy(session->problem, line, sizeof line);
+    session->problem_ms = session->now_ms;
+    log_warn("mqtt", "%s", line);
+}
+
+static int64_t back_off(unsigned attempt, int64_t least, int64_t most)
+{
+    int64_t wait = least;
+
+    while (attempt-- > 1 && wait < most)
+        wait *= 2;
+    return wait < most ? wait : most;
+}
+
+/* When and where the next attempt goes. */
+static int64_t next_attempt(struct session *session, bool was_up)
+{
+    if (session->taken_over) {
+        session->taken_over = false;
+        session->broker = 0;
+        return back_off(++session->attempt, TAKEN_LEAST_MS, TAKEN_MOST_MS);
+    }
+    if (was_up && session->now_ms - session->up_since_ms >= STEADY_MS)
+        session->attempt = 0;
+    if (was_up) {
+        session->broker = 0;
+        return session->attempt++ ? back_off(session->attempt, RETRY_LEAST_MS, RETRY_MOST_MS) : 0;
+    }
+    if (++session->broker < session->options.config->mqtt.broker_count)
+        return 0;
+    session->broker = 0;
+    return back_off(++session->attempt, RETRY_LEAST_MS, RETRY_MOST_MS);
+}
+
+/* A broker that closes without an answer may be one that does not know MQTT 5: try the other next. Only one
+ * that says so is believed for good. */
+static void choose_protocol(struct session *session, bool was_up)
+{
+    if (was_up || session->old_for_good)
+        session->old_protocol = session->old_for_good;
+    else if (session->asked && !session->refused && !session->tls_failed)
+        session->old_protocol = !session->old_protocol;
+}
+
+/* Without a word to the broker: mosquitto_disconnect would send the PUBACKs that are queued before it. */
+static void drop(struct session *session)
+{
+    bool was_up = session->phase == SESSION_UP;
+
+    if (session->verdict.text[0])
+        (void)snprintf(session->reason, sizeof session->reason, "%s", session->verdict.text);
+    if (session->phase != SESSION_FINISHING)
+        log_problem(session, was_up);
+    session->due_ms = session->now_ms + next_attempt(session, was_up);
+    choose_protocol(session, was_up);
+    mosquitto_destroy(session->mosq);
+    session->mosq = NULL;
+    session->fd = -1;
+    session->armed = 0;
+    session->phase = SESSION_DOWN;
+    session->flushing = session->discarding = session->ended = session->refused = false;
+    session->tcp_up = session->asked = session->tls_failed = false;
+    session->to_acknowledge = 0;
+    session->ping_left = 0;
+    session->subscribe_count = 0;
+    atomic_store(&session->ready, false);
+    hold_drop(session->options.hold);
+    session->options.events.lost(session->options.events.context);
+}
+
+static void connect_now(struct session *session)
+{
+    session->reason[0] = session->verdict.text[0] = '\0';
+    session->keepalive_s = session->options.config->mqtt.keepalive_s;
+    session->phase = SESSION_CONNECTING;
+    session->due_ms = session->now_ms + CONNECT_MS;
+    if (session_dial(session) != 0)
+        drop(session);
+    else
+        arm(session);
+}
+
+/* ---- reading
+ * -------------------------------------------------------------------------------------------------- */
+
+static bool is_over(const struct session *session)
+{
+    return session->ended || mosquitto_socket(session->mosq) < 0;
+}
+
+/* One call of the library. False when there was nothing to read. errno alone says nothing: after every
+ * message it is EAGAIN from an internal socket pair that nobody empties. */
+static bool read_packet(struct session *session)
+{
+    uint64_t before = session->packets;
+
+    errno = 0;
+    int rc = mosquitto_loop_read(session->mosq, 1);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        int error = errno;
+
+        session->ended = true;
+        session_say_why(session, "%s",
+                        rc == MOSQ_ERR_ERRNO       ? strerror(error)
+                        : rc == MOSQ_ERR_CONN_LOST ? "the broker closed the connection"
+                                                   : mosquitto_strerror(rc));
+    }
+    return !is_over(session) && (session->packets != before || errno != EAGAIN || tls_waiting(session) > 0);
+}
+
+static void read_messages(struct session *session)
+{
+    session->heard_ms = session->now_ms;
+    while (session->options.events.more(session->options.events.context) && read_packet(session))
+        ;
+}
+
+/* The peer has closed, so no acknowledgement can reach it and what it has sent will come again: producing
+ * that would only make duplicates. Its last packet may say why. */
+static void read_reason(struct session *session)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    session->discarding = true;
+    (void)getsockopt(session->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error)
+        session_say_why(session, "%s", strerror(error));
+    if (session->tcp_up)
+        while (read_packet(session))
+            ;
+    drop(session);
+}
+
+static bool handshake_done(const struct session *session)
+{
+    SSL *ssl = mosquitto_ssl_get(session->mosq);
+
+    return !ssl || SSL_is_init_finished(ssl);
+}
+
+static void go_on_connecting(struct session *session, uint32_t events)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (!session->tcp_up) {
+        if (!(events & EPOLLOUT))
+            return;
+        (void)getsockopt(session->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error) {
+            session->ended = true;
+            session_say_why(session, "%s", strerror(error));
+            return;
+        }
+        session->tcp_up = true;
+    }
+    /* Depending on the library's version the TLS handshake is a step of either call. */
+    do
+        (void)read_packet(session);
+    while (session->phase == SESSION_CONNECTING && tls_waiting(session) > 0 && !is_over(session));
+    if (is_over(session) || session->phase != SESSION_CONNECTING)
+        return;
+    if (mosquitto_want_write(session->mosq) && mosquitto_loop_write(session->mosq, 1) != MOSQ_ERR_SUCCESS)
+        session->ended = true;
+    else
+        session->asked = handshake_done(session) && !mosquitto_want_write(session->mosq);
+}
+
+static void finish_reading(struct session *session)
+{
+    char junk[16384];
+    ssize_t got;
+
+    while ((got = recv(session->fd, junk, sizeof junk, MSG_DONTWAIT)) > 0)
+        ;
+    if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        drop(session);
+}
+
+void session_event(struct session *session, uint32_t events, int64_t now_ms)
+{
+    session->now_ms = now_ms;
+    switch (session->phase) {
+    case SESSION_DOWN: return;
+    case SESSION_FINISHING: finish_reading(session); return;
+    case SESSION_CONNECTING: go_on_connecting(session, events); break;
+    case SESSION_UP:
+        if (session->flushing && (events & EPOLLOUT))
+            (void)session_flush(session);
+        else if (session->reading && !session->flushing && (events & EPOLLIN) &&
+                 !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+            read_messages(session);
+        break;
+    }
+    if (session->phase == SESSION_DOWN)
+        return;
+    if (is_over(session))
+        drop(session);
+    else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        read_reason(session);
+    else
+        arm(session);
+}
+
+void session_read(struct session *session, bool on)
+{
+    if (on && !session->reading)
+        session->heard_ms = session->now_ms;
+    session->reading = on;
+    if (session->phase == SESSION_UP)
+        arm(session);
+}
+
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------- */
+
+/* Our own two bytes, which overtake the PUBACKs that the library keeps: right after a whole flush no packet
+ * is half written. Returns false while the socket does not take them. */
+static bool send_ping(struct session *session)
+{
+    static const char ping[2] = {(char)0xc0, 0};
+    SSL *ssl = mosquitto_ssl_get(session->mosq);
+    const char *at = ping + sizeof ping - session->ping_left;
+    ssize_t sent;
+
+    if (session->ping_left == 0)
+        return true;
+    if (ssl) {
+        ERR_clear_error();
+        sent = SSL_write(ssl, at, (int)session->ping_left);
+    } else {
+        sent = send(session->fd, at, session->ping_left, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    if (sent > 0)
+        session->ping_left -= (size_t)sent;
+    return session->ping_left == 0; /* an error shows as EPOLLERR, or by silence */
+}
+
+bool session_wants_flush(const struct session *session)
+{
+    return session->phase == SESSION_UP && !session->flushing && mosquitto_want_write(session->mosq);
+}
+
+/* Thousands of PUBACKs of 4 bytes, each a write of its own, leave in few segments. */
+static void set_cork(const struct session *session, int on)
+{
+    (void)setsockopt(session->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+bool session_flush(struct session *session)
+{
+    if (session->phase != SESSION_UP)
+        return true;
+    if (session->options.hold->unsettled != 0) {
+        log_error("mqtt",
+                  "about to acknowledge %zu messages that are not safe: stopping here, so that the broker "
+                  "sends them again",
+                  session->options.hold->unsettled);
+        abort();
+    }
+    session->flushing = true;
+    set_cork(session, 1);
+    if (send_ping(session) && mosquitto_want_write(session->mosq) &&
+        mosquitto_loop_write(session->mosq, 1) != MOSQ_ERR_SUCCESS) {
+        session_say_why(session, "writing failed: %s", strerror(errno));
+        session->ended = true;
+    }
+    if (is_over(session)) {
+        drop(session);
+        return true;
+    }
+    set_cork(session, 0);
+    if (!mosquitto_want_write(session->mosq) && session->ping_left == 0) {
+        session->flushing = false;
+        session->ping_ms = session->now_ms + session->keepalive_s * 500;
+        counters_add(session->options.counters, COUNT_acknowledged, session->to_acknowledge);
+        session->to_acknowledge = 0;
+    }
+    arm(session);
+    return !session->flushing;
+}
+
+bool session_finish(struct session *session, int64_t now_ms)
+{
+    session->now_ms = now_ms;
+    if (session->phase == SESSION_UP && !session->flushing) {
+        SSL *ssl = mosquitto_ssl_get(session->mosq);
+
+        session->phase = SESSION_FINISHING;
+        session->due_ms = now_ms + FINISH_MS;
+        if (ssl)
+            (void)SSL_shutdown(ssl);
+        (void)shutdown(session->fd, SHUT_WR);
+        arm(session);
+    } else if (session->phase == SESSION_CONNECTING) {
+        session->phase = SESSION_FINISHING;
+        drop(session);
+    }
+    if (session->phase == SESSION_FINISHING && now_ms >= session->due_ms)
+        drop(session);
+    return session->phase == SESSION_DOWN;
+}
+
+/* ---- time
+ * ----------------------------------------------------------------------------------------------------- */
+
+static int64_t tick_up(struct session *session)
+{
+    const int64_t keepalive_ms = session->keepalive_s * INT64_C(1000);
+    int64_t next = session->now_ms + 1000;
+
+    if (session->reading && !session->flushing && tls_waiting(session) > 0) {
+        read_messages(session); /* decrypted already, so epoll knows nothing of it */
+        if (is_over(session)) {
+            drop(session);
+            return session->due_ms;
+        }
+        if (session->reading && tls_waiting(session) > 0)
+            next = session->now_ms;
+    }
+    if (keepalive_ms == 0)
+        return next;
+    if (session->reading && session->now_ms - session->heard_ms > keepalive_ms * 3 / 2) {
+        session_say_why(session, "the broker has said nothing for %lld s",
+                        (long long)(session->now_ms - session->heard_ms) / 1000);
+        drop(session);
+        return session->due_ms;
+    }
+    if (session->now_ms >= session->ping_ms && !session->flushing) {
+        session->ping_ms = session->now_ms + keepalive_ms / 2;
+        if (session->ping_left == 0)
+            session->ping_left = 2;
+        if (!send_ping(session))
+            session->ping_ms = session->now_ms + 100;
+    }
+    return next < session->ping_ms ? next : session->ping_ms;
+}
+
+int64_t session_tick(struct session *session, int64_t now_ms)
+{
+    session->now_ms = now_ms;
+    switch (session->phase) {
+    case SESSION_DOWN:
+        if (now_ms >= session->due_ms)
+            connect_now(session);
+        return session->phase == SESSION_DOWN ? session->due_ms : now_ms + TICK_MS;
+    case SESSION_CONNECTING:
+        if (now_ms < session->due_ms) {
+            if (session->tcp_up)
+                session_event(session, 0, now_ms);
+            return session->phase == SESSION_DOWN ? session->due_ms : now_ms + TICK_MS;
+        }
+        session_say_why(session, session->tcp_up ? "no answer to CONNECT within 10 s"
+                                                 : "the host does not answer within 10 s");
+        drop(session);
+        return session->due_ms;
+    case SESSION_UP: return tick_up(session);
+    case SESSION_FINISHING: return session->due_ms;
+    }
+    return now_ms;
+}
+
+struct session *session_new(const struct session_options *options, struct err *err)
+{
+    struct session *session = calloc(1, sizeof *session);
+
+    if (!session) {
+        err_memory(err);
+        return NULL;
+    }
+    session->options = *options;
+    session->fd = -1;
+    atomic_init(&session->ready, false);
+    if (session_plan(session, err) != 0) {
+        session_free(session);
+        return NULL;
+    }
+    return session;
+}
+
+void session_free(struct session *session)
+{
+    if (!session)
+        return;
+    mosquitto_destroy(session->mosq);
+    free(session->order);
+    free(session->subscribes);
+    free(session);
+}
+
+bool session_is_up(const struct session *session)
+{
+    return session->phase == SESSION_UP;
+}
+
+bool session_is_flushing(const struct session *session)
+{
+    return session->flushing;
+}
+
+bool session_is_ready(const struct session *session)
+{
+    return atomic_load(&session->ready);
+}
+
+bool session_is_v5(const struct session *session)
+{
+    return !session->old_protocol;
+}

@@ -1,0 +1,136 @@
+/* The start of a connection: who we are, what we ask for, TLS, and the socket. */
+#include "session_state.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { WANTED_RCVBUF = 16 << 20 };
+
+static void set_int(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* A fixed buffer switches the kernel's own sizing off, which goes to 6 MiB by default. So ask for one only
+ * where net.core.rmem_max lets it be larger. */
+static bool large_buffer_allowed(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), got = 0;
+    socklen_t size = sizeof got;
+
+    if (fd < 0)
+        return false;
+    set_int(fd, SOL_SOCKET, SO_RCVBUF, WANTED_RCVBUF);
+    (void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size);
+    (void)close(fd);
+    return got >= WANTED_RCVBUF;
+}
+
+static void tune_socket(struct session *session)
+{
+    int patience_ms = session->keepalive_s > 0 ? session->keepalive_s * 1000 : 60000, family = AF_INET;
+    socklen_t size = sizeof family;
+
+    /* While holding we do not read, so only the kernel can notice a dead peer. */
+    set_int(session->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_int(session->fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
+    set_int(session->fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+    set_int(session->fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set_int(session->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, patience_ms);
+    (void)getsockopt(session->fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+    if (large_buffer_allowed(family))
+        set_int(session->fd, SOL_SOCKET, SO_RCVBUF, WANTED_RCVBUF);
+}
+
+static uint32_t to_u32(int64_t value)
+{
+    return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+/* What MQTT 5 says in CONNECT. There is no call that sets it for a connection that does not block: the one
+ * that does both keeps the properties even when it refuses the port. */
+static int set_connect_properties(struct session *session, const char *host)
+{
+    const struct config *config = session->options.config;
+    /* The limit is on the payload; topic and properties come on top. */
+    const int64_t packet = config->limits.payload_bytes + (256 << 10);
+    mosquitto_property *properties = NULL;
+
+    if (mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
+                                     to_u32(config->mqtt.session_expiry_s)) != 0 ||
+        mosquitto_property_add_int32(&properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, to_u32(packet)) != 0) {
+        mosquitto_property_free_all(&properties);
+        return -1;
+    }
+    int rc = mosquitto_connect_bind_v5(session->mosq, host, -1, session->keepalive_s, NULL, properties);
+    mosquitto_property_free_all(&properties);
+    return rc == MOSQ_ERR_INVAL ? 0 : -1;
+}
+
+static int set_tls(struct session *session, const struct config_broker *broker)
+{
+    const struct session_login *login = session->options.login;
+    const struct tls_files files = {login->ca_file, login->cert_file, login->key_file, login->key_password};
+    struct err err;
+
+    SSL_CTX *context = tls_context(&files, broker->host, &session->verdict, &err);
+    if (!context) {
+        session_say_why(session, "%s", err.text);
+        return -1;
+    }
+    int rc = mosquitto_void_option(session->mosq, MOSQ_OPT_SSL_CTX, context);
+    SSL_CTX_free(context); /* the session has a reference of its own */
+    return rc == 0 && mosquitto_int_option(session->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) == 0 ? 0 : -1;
+}
+
+static int make_client(struct session *session, const struct config_broker *broker)
+{
+    const struct session_login *login = session->options.login;
+
+    session->mosq = mosquitto_new(login->client_id, false, session);
+    if (!session->mosq)
+        return -1;
+    session_set_callbacks(session);
+    mosquitto_threaded_set(session->mosq, true); /* see session.h */
+    if (mosquitto_int_option(session->mosq, MOSQ_OPT_PROTOCOL_VERSION,
+                             session->old_protocol ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5) != 0 ||
+        mosquitto_int_option(session->mosq, MOSQ_OPT_RECEIVE_MAXIMUM, 65535) != 0 ||
+        mosquitto_int_option(session->mosq, MOSQ_OPT_TCP_NODELAY, 1) != 0)
+        return -1;
+    if (login->username || login->password) {
+        const char *password = login->password ? wiped_reveal(login->password).data : NULL;
+
+        if (mosquitto_username_pw_set(session->mosq, login->username ? login->username : "", password) != 0)
+            return -1;
+    }
+    if (broker->tls && set_tls(session, broker) != 0)
+        return -1;
+    return session->old_protocol ? 0 : set_connect_properties(session, broker->host);
+}
+
+int session_dial(struct session *session)
+{
+    const struct config_broker *broker = &session->options.config->mqtt.brokers[session->broker];
+
+    (void)snprintf(session->name, sizeof session->name, "%s://%s:%d", broker->tls ? "mqtts" : "mqtt",
+                   broker->host, broker->port);
+    if (make_client(session, broker) != 0) {
+        session_say_why(session, "no memory, or a value that MQTT cannot carry");
+        return -1;
+    }
+    int rc = mosquitto_connect_async(session->mosq, broker->host, broker->port, session->keepalive_s);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        session_say_why(session, "%s",
+                        rc == MOSQ_ERR_EAI     ? gai_strerror(errno)
+                        : rc == MOSQ_ERR_ERRNO ? strerror(errno)
+                                               : mosquitto_strerror(rc));
+        return -1;
+    }
+    session->fd = mosquitto_socket(session->mosq);
+    tune_socket(session);
+    return 0;
+}

@@ -1,0 +1,78 @@
+/* session_state.h - what session.c (the life of a connection) and session_mqtt.c (what is said on it) share.
+ */
+#ifndef ENGINE_SESSION_STATE_H
+#define ENGINE_SESSION_STATE_H
+
+#include "session.h"
+
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <stdatomic.h>
+
+enum session_phase {
+    SESSION_DOWN,       /* no connection; `due_ms` says when the next attempt is */
+    SESSION_CONNECTING, /* TCP, TLS, until CONNACK */
+    SESSION_UP,
+    SESSION_FINISHING, /* our side is closed */
+};
+
+/* One SUBSCRIBE on its way: filters `first` to `first + count` of session->order. */
+struct session_subscribe {
+    int mid;
+    uint32_t first, count;
+};
+
+struct session {
+    struct session_options options;
+    enum session_phase phase;
+    struct mosquitto *mosq; /* one for each connection: a new one has no memory of the last */
+    int fd;
+    uint32_t armed; /* what epoll watches now */
+    bool reading, flushing, tcp_up, was_up;
+    bool discarding; /* the peer has closed: look for its reason, deliver nothing */
+    bool refused, ended, tls_failed;
+    bool asked; /* CONNECT has left */
+    uint64_t
+        packets; /* shown by a callback, ever: tells a loop_read that did something from one that did not */
+    uint32_t to_acknowledge;
+
+    size_t broker;    /* the one of config.mqtt.brokers in use */
+    unsigned attempt; /* since the last connection that held */
+    bool old_protocol, old_for_good;
+    bool taken_over;
+    int64_t due_ms;      /* DOWN: next attempt; CONNECTING, FINISHING: deadline */
+    int64_t up_since_ms; /* of this connection */
+    int64_t ping_ms;     /* next PINGREQ */
+    int64_t heard_ms;    /* last sign of the broker */
+    int64_t now_ms;
+    int keepalive_s;
+    size_t ping_left; /* bytes of a PINGREQ that the socket did not take */
+
+    uint32_t *order; /* places of route entries: those that share an identifier first */
+    size_t order_count, shared_count;
+    struct session_subscribe *subscribes;
+    size_t subscribe_count, subscribe_room;
+    size_t answered, not_granted;
+    atomic_bool ready;
+
+    struct tls_verdict verdict;
+    char reason[256];  /* why this connection ended, as far as known */
+    char problem[640]; /* the last one logged, and when */
+    int64_t problem_ms;
+    char name[300]; /* mqtts://host:port */
+    struct sql_user_property properties[MESSAGE_PROPERTIES];
+};
+
+/* session_mqtt.c */
+void session_set_callbacks(struct session *session);
+/* The places in `order`. Returns 0, or -1 with `err`. */
+int session_plan(struct session *session, struct err *err);
+
+/* session_dial.c. Returns 0 with a connection under way, or -1 with `reason`. Names are resolved here and
+ * now: a name server that does not answer stops the lane for as long as it takes. */
+int session_dial(struct session *session);
+
+/* session.c */
+void session_say_why(struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
