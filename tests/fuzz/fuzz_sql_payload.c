@@ -115,14 +115,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct value root, copy;
     struct err err = {0};
     json_error_t error;
-    struct span text = {(const char *)data, size};
+    struct span text = {data ? (const char *)data : "", size};
 
     arena_init(&arena, (size_t)64 << 20);
     enum payload_kind kind = payload_read(text, &arena, &root, &err);
-    json_t *theirs = json_loadb(text.data ? text.data : "", size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    json_t *theirs = json_loadb(text.data, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     bool accepted = kind == PAYLOAD_JSON || kind == PAYLOAD_SCALAR;
 
-    if (theirs && memchr(data, 0, size)) { /* jansson takes a NUL behind the value for the end of the text */
+    if (theirs &&
+        memchr(text.data, 0, size)) { /* jansson takes a NUL behind the value for the end of the text */
         json_decref(theirs);
         theirs = NULL;
     }
@@ -132,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (accepted)
             check_same(&root, theirs, &arena);
         json_decref(theirs);
-    } else if (accepted && !memchr(data, 0, size)) { /* what jansson cannot hold */
+    } else if (accepted && !memchr(text.data, 0, size)) { /* what jansson cannot hold */
         enum json_error_code code = json_error_code(&error);
 
         CHECK(code == json_error_numeric_overflow || code == json_error_null_byte_in_key);
