@@ -24,6 +24,7 @@ struct sql_scope {
 
     const struct sql_program *variables_of; /* whose SET variables these are */
     struct value variables[SQL_VARIABLES];
+    size_t variables_room; /* bytes that further ones may take */
 
     uint64_t steps; /* left for the current statement or template */
 
