@@ -12,7 +12,7 @@ void show_bytes(struct span bytes, struct buf *out)
 {
     struct span shown = bytes.size <= SHOWN ? bytes : (struct span){bytes.data, SHOWN};
 
-    if (bytes.size == 0) {
+    if (!bytes.data || bytes.size == 0) {
         buf_text(out, "(an empty payload)");
     } else if (utf8_valid(bytes) == bytes.size) {
         buf_add(out, shown.data, utf8_valid(shown));

@@ -16,6 +16,7 @@
 
 /* The mock cluster leaves Nagle's algorithm on, which with delayed acknowledgements costs 40 ms whenever two
  * small requests are in flight. It is linked statically, so it calls this one. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's names are reserved */
 int accept(int fd, struct sockaddr *address, socklen_t *size)
 {
     int got = accept4(fd, address, size, 0), on = 1;

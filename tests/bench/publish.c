@@ -55,9 +55,9 @@ static int dial(int port)
 }
 
 /* One PUBLISH; the packet identifier is filled in later, at `*identifier`. Returns its size. */
-static size_t packet(unsigned char *out, const char *topic, size_t payload, size_t *identifier)
+static size_t packet(unsigned char *out, const char *topic, size_t name, size_t payload, size_t *identifier)
 {
-    size_t name = strlen(topic), left = 2 + name + 2 + payload, at = 0;
+    size_t left = 2 + name + 2 + payload, at = 0;
 
     out[at++] = 0x32;
     do {
@@ -72,7 +72,8 @@ static size_t packet(unsigned char *out, const char *topic, size_t payload, size
     at += 2;
     memset(out + at, 'x', payload);
     memcpy(out + at, reading, sizeof reading - 1);
-    memcpy(out + at + payload - 2, "\"}", 2);
+    out[at + payload - 2] = '"';
+    out[at + payload - 1] = '}';
     return at + payload;
 }
 
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
     unsigned char *one = malloc(payload + 1100);
     if (!one)
         die("malloc");
-    size_t size = packet(one, argv[2], payload, &identifier);
+    size_t size = packet(one, argv[2], strlen(argv[2]), payload, &identifier);
     long batch = window / 2 > 0 ? window / 2 : 1;
     if (batch > 500)
         batch = 500;
