@@ -183,14 +183,13 @@ static void run(const struct test_case *test, const struct subject *subject, str
     struct sql_text text;
     struct err err;
 
-    if (subject->program) {
-        bool routed = trial_routes(subject->program, rule_name(test, subject), message);
+    bool routed = trial_routes(subject->program, rule_name(test, subject), message);
 
-        sql_scope_begin(scope, message);
-        outcome = routed ? sql_run(subject->program, scope, &payload, &err) : SQL_FILTERED;
-    } else {
-        sql_scope_begin(scope, message);
-    }
+    sql_scope_begin(scope, message);
+    if (!routed)
+        outcome = SQL_FILTERED;
+    else if (subject->program)
+        outcome = sql_run(subject->program, scope, &payload, &err);
     if (outcome == SQL_FAILED) {
         fail_err(test, verdict, &err);
     } else if (test->has[CASE_noMatch]) {

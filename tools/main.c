@@ -1,6 +1,7 @@
 /* topicrule - rules from MQTT to Apache Kafka. A table of commands and a loop; each command is one file. */
 #include "base/nearest.h"
 #include "command.h"
+#include "kafka/kafka.h"
 #include "process.h"
 #include "types.h"
 

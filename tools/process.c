@@ -1,7 +1,7 @@
 #include "process.h"
 
 #include "command.h"
-#include "types.h"
+#include "kafka/kafka.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -110,10 +110,10 @@ void trial_done(struct trial *trial)
 bool trial_routes(const struct sql_program *program, struct span rule, struct sql_message *message)
 {
     static const char prefix[] = "$aws/rules/";
-    struct span filter = sql_program_filter(program), rest = message->topic;
+    struct span filter = program ? sql_program_filter(program) : (struct span){0}, rest = message->topic;
 
     if (!span_starts_with(message->topic, prefix))
-        return filter.data && sql_filter_matches(filter, message->topic);
+        return !program || (filter.data && sql_filter_matches(filter, message->topic));
 
     rest.data += sizeof prefix - 1;
     rest.size -= sizeof prefix - 1;

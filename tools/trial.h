@@ -20,7 +20,7 @@ void trial_done(struct trial *trial);
 
 /* Would the rule hear this message? Holds the topic against FROM. A Basic Ingest topic
  * ($aws/rules/NAME/REST) goes to the rule NAME alone and becomes REST; `rule` with data NULL: the topic names
- * the rule. */
+ * the rule. `program` NULL: every topic is heard, Basic Ingest is taken off all the same. */
 bool trial_routes(const struct sql_program *program, struct span rule, struct sql_message *message);
 
 /* The compiled steps, on standard error. */

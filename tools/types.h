@@ -4,13 +4,6 @@
 
 #include "actions/action.h"
 
-#if __has_include("kafka/kafka.h")
-#include "kafka/kafka.h"
-#else
-extern const struct action_type kafka_action_type;
-int kafka_process_init(struct err *err);
-#endif
-
 extern const struct action_type *const action_types[]; /* ended by NULL */
 
 #endif

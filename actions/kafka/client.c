@@ -119,7 +119,7 @@ static void start_again(struct action_client *client)
     }
 }
 
-void client_poll(struct action_client *client)
+void client_pump(struct action_client *client)
 {
     uint64_t count;
     rd_kafka_event_t *event;

@@ -112,7 +112,7 @@ void ask_drop(struct action_client *client); /* open questions end as WAIT */
 /* client.c: a client's life, as actions/action.h has it. */
 struct action_client *client_open(const struct action_settings *in, const struct action_events *events,
                                   struct err *err);
-void client_poll(struct action_client *client);
+void client_pump(struct action_client *client);
 int client_update(struct action_client *client, const struct action_settings *in);
 void client_close(struct action_client *client, int wait_ms);
 /* Have poll called after `ms` at the latest. */

@@ -85,7 +85,7 @@ void state_fatal(struct action_client *client, rd_kafka_resp_err_t error, const 
         return;
     client->failed = true;
     if (error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED && client->idempotent) {
-        client->idempotent = false; /* client_poll makes the producer again */
+        client->idempotent = false; /* client_pump makes the producer again */
         state_set(client, ACTION_STARTING,
                   "the cluster refuses a producer id (before Kafka 3.0: grant IDEMPOTENT_WRITE on the "
                   "cluster); going "
