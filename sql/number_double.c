@@ -50,6 +50,68 @@ static bool reads_back(uint64_t coefficient, int exponent, double value)
     return strtod(text, NULL) == value;
 }
 
+/* The shortest decimal that reads back, for a fraction between 2^-57 and 2^53, in integers: the value and the
+ * borders half way to its neighbours, times 2^scale and a power of ten, are whole. */
+static bool shortest_fraction(double value, uint64_t *coefficient, int *exponent)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    int power = (int)(bits >> 52 & 0x7ff) - 1075; /* value = mantissa * 2^power */
+    uint64_t mantissa = (bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
+    int scale = 1 - power, places = 16 - ((power + 52) * 1233 >> 12);
+    uint64_t whole;
+    u128 rest;
+
+    if (scale < 2 || scale > 110)
+        return false;
+    for (;; places--) { /* whole: the first 17 digits; the estimate may be one place too far */
+        struct u256 scaled = wide_multiply((u128)mantissa * 2, ten_to(places));
+
+        whole = (uint64_t)(scaled.low >> scale | scaled.high << (128 - scale));
+        rest = scaled.low & (((u128)1 << scale) - 1);
+        if (scaled.high >> scale == 0 && whole < wide_tens[17])
+            break;
+    }
+
+    /* Half the gap to the next double above and below, and whether a value just there comes back here. */
+    u128 above = ten_to(places), below = mantissa == (uint64_t)1 << 52 ? above / 2 : above;
+    bool even = (mantissa & 1) == 0;
+    for (int cut = 2; cut >= 0; cut--) { /* to 15, 16, 17 digits */
+        uint64_t unit = wide_tens[cut], low = whole / unit;
+        u128 down = ((u128)(whole - low * unit) << scale) + rest, up = ((u128)unit << scale) - down;
+        bool low_fits = down < below || (down == below && even),
+             high_fits = up < above || (up == above && even);
+
+        if (low_fits || high_fits) {
+            bool high = !low_fits || (high_fits && (up < down || (up == down && (low & 1))));
+
+            *coefficient = low + high;
+            *exponent = cut - places;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same for any value, by asking the C library. */
+static void shortest(double value, uint64_t *coefficient, int *exponent)
+{
+    /* Fifteen digits always survive the way there and back, so that the shortest form of fifteen or less is
+     * that one without its trailing zeros; below the normal range fewer do. */
+    for (int digits = value < DBL_MIN ? 1 : DBL_DIG;; digits++) {
+        to_digits(value, digits, coefficient, exponent);
+        if (reads_back(*coefficient, *exponent, value))
+            return;
+        /* Next to a power of two the gap above is twice the one below: the nearest decimal can miss where its
+         * upper neighbour hits. */
+        if (reads_back(*coefficient + 1, *exponent, value)) {
+            ++*coefficient;
+            return;
+        }
+    }
+}
+
 bool number_from_double(double value, struct number *out)
 {
     double magnitude = value < 0 ? -value : value;
@@ -61,21 +123,8 @@ bool number_from_double(double value, struct number *out)
     if (magnitude < 9007199254740992.0 && (double)(uint64_t)magnitude == magnitude) {
         coefficient = (uint64_t)magnitude;
     } else {
-        /* Fifteen digits always survive the way there and back, so that the shortest form of fifteen or
-         * less is that one without its trailing zeros; below the normal range fewer do. */
-        int digits = magnitude < DBL_MIN ? 1 : DBL_DIG;
-
-        for (;; digits++) {
-            to_digits(magnitude, digits, &coefficient, &exponent);
-            if (reads_back(coefficient, exponent, magnitude))
-                break;
-            /* Next to a power of two the gap above is twice the one below: the nearest decimal can miss
-             * where its upper neighbour hits. */
-            if (reads_back(coefficient + 1, exponent, magnitude)) {
-                coefficient++;
-                break;
-            }
-        }
+        if (magnitude >= 9007199254740992.0 || !shortest_fraction(magnitude, &coefficient, &exponent))
+            shortest(magnitude, &coefficient, &exponent);
         while (coefficient % 10 == 0) {
             coefficient /= 10;
             exponent++;
