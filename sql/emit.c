@@ -1,162 +1,10 @@
-/* emit.c - tree -> flat steps, constants folded, the stack's depth proved. */
-#include "program.h"
+/* emit.c - tree -> flat steps. */
+#include "emitter.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-enum {
-    STEPS_MAX = 50000,
-    HEIGHT_MAX = 10000,   /* values at once: arguments, elements, items */
-    FOLD_MEMORY = 1 << 20 /* bytes that folding may take for one statement */
-};
-
-struct emitter {
-    struct compile *compile;
-    struct step *steps;
-    size_t count, room;
-    size_t landed; /* the last place that a jump leads to: values before it come from several ways */
-    unsigned level, levels;
-    bool failed; /* compile->err is filled */
-};
-
-/* A jump whose target is not known yet holds the one before it here: a list through the steps. */
-#define NO_JUMP SIZE_MAX
 
 static void emit_expr(struct emitter *emitter, const struct expr *expr);
 static void emit_select(struct emitter *emitter, const struct select *select);
-
-static struct step *emit(struct emitter *emitter, enum step_op op, struct place place)
-{
-    static struct step nowhere; /* what callers fill in after a failure; never read */
-
-    if (!emitter->failed && emitter->count == STEPS_MAX) {
-        emitter->failed = true;
-        (void)compile_error(emitter->compile, ERR_LIMIT, place,
-                            "this is too long: it would take more than %d steps", STEPS_MAX);
-    }
-    if (!emitter->failed && emitter->count == emitter->room) {
-        size_t room = emitter->room ? emitter->room * 2 : 32;
-        struct step *more = compile_alloc(emitter->compile, room * sizeof *more);
-
-        if (more && emitter->count)
-            memcpy(more, emitter->steps, emitter->count * sizeof *more);
-        emitter->failed = !more;
-        emitter->steps = more;
-        emitter->room = room;
-    }
-    if (emitter->failed) {
-        nowhere = (struct step){0};
-        return &nowhere;
-    }
-
-    struct step *step = &emitter->steps[emitter->count++];
-
-    *step = (struct step){.op = (uint8_t)op, .at = place.at, .size = place.size};
-    return step;
-}
-
-static void *emit_alloc(struct emitter *emitter, size_t size)
-{
-    void *memory = emitter->failed ? NULL : compile_alloc(emitter->compile, size);
-
-    emitter->failed |= !memory;
-    return memory;
-}
-
-/* ---- jumps -----------------------------------------------------------------------------------------------
- */
-
-/* Emit a jump and add it to the list. */
-static struct step *emit_jump(struct emitter *emitter, enum step_op op, struct place place, size_t *list)
-{
-    struct step *step = emit(emitter, op, place);
-
-    step->target = *list;
-    if (!emitter->failed)
-        *list = emitter->count - 1;
-    return step;
-}
-
-/* All jumps of the list lead to `target`. */
-static void land(struct emitter *emitter, size_t list, size_t target)
-{
-    if (emitter->landed < target)
-        emitter->landed = target;
-    while (!emitter->failed && list != NO_JUMP) {
-        size_t before = emitter->steps[list].target;
-
-        emitter->steps[list].target = target;
-        list = before;
-    }
-}
-
-/* ---- folding ---------------------------------------------------------------------------------------------
- */
-
-/* May it be kept in the program? What stands on the tape of a payload (a decoded constant) may not. */
-static bool is_kept(const struct value *value)
-{
-    if (value->form == FORM_NODE || value->secret)
-        return false;
-    if (value->form != FORM_LIST)
-        return true;
-    for (size_t i = 0; i < value->list.count; i++)
-        if (!is_kept(value->type == VALUE_ARRAY ? &value->list.items[i] : &value->list.members[i].value))
-            return false;
-    return true;
-}
-
-/* If the last step works on constants alone, replace them all by its result. What fails (a limit) is left to
- * the message, where it is an error. */
-static void fold(struct emitter *emitter, size_t pops)
-{
-    struct compile *compile = emitter->compile;
-    size_t first;
-
-    if (emitter->failed || emitter->count <= pops)
-        return;
-    first = emitter->count - 1 - pops;
-    if (first < emitter->landed)
-        return;
-    for (size_t i = first; i < emitter->count - 1; i++)
-        if (emitter->steps[i].op != STEP_CONST)
-            return;
-    if (!compile->folder) {
-        static const struct sql_host nobody;
-
-        compile->folder = sql_scope_new(
-            &nobody, (struct sql_limits){.memory = FOLD_MEMORY, .output = FOLD_MEMORY, .steps = 100000},
-            compile->err);
-        emitter->failed = !compile->folder;
-        if (emitter->failed)
-            return;
-    }
-
-    struct place place = {emitter->steps[first].at, 0};
-    struct run run = {.scope = compile->folder, .version = compile->version};
-    struct value *constant;
-    struct err ignored;
-    size_t failed;
-
-    compile->folder->steps = compile->folder->limits.steps;
-    place.size = emitter->steps[emitter->count - 1].at + emitter->steps[emitter->count - 1].size - place.at;
-    emit(emitter, STEP_RETURN, place);
-    if (emitter->failed)
-        return;
-    struct code code = {.steps = emitter->steps + first,
-                        .count = (uint32_t)(emitter->count - first),
-                        .height = (uint16_t)(pops + 1)};
-    emitter->count--;
-    if (pops >= HEIGHT_MAX || eval(&code, &run, &failed, &ignored) != SQL_MATCHED || !is_kept(&run.result))
-        return;
-    constant = emit_alloc(emitter, sizeof *constant);
-    if (!constant)
-        return;
-    *constant = run.result;
-    place = (struct place){emitter->steps[emitter->count - 1].at, emitter->steps[emitter->count - 1].size};
-    emitter->count = first;
-    emit(emitter, STEP_CONST, place)->constant = constant;
-}
 
 /* ---- values ----------------------------------------------------------------------------------------------
  */
@@ -531,76 +379,6 @@ static void emit_select(struct emitter *emitter, const struct select *select)
     }
 }
 
-/* ---- the proof -------------------------------------------------------------------------------------------
- */
-
-/* The stack's height before each step, along every way that leads there: all must agree, and nothing may be
- * popped that is not there. False would be a mistake of this file. */
-static bool find_heights(const struct emitter *emitter, int *heights, int *highest)
-{
-    for (size_t i = 0; i < emitter->count; i++) {
-        const struct step *step = &emitter->steps[i];
-        const struct step_effect *effect = &step_effects[step->op];
-        int rest = heights[i] - (effect->pops == MANY ? (int)step->count : effect->pops);
-        struct {
-            size_t step;
-            int height;
-        } ways[2];
-        size_t count = 0;
-
-        if (rest < 0)
-            return false;
-        if (step_jumps(step)) {
-            ways[count].step = step->target;
-            ways[count++].height = rest + (effect->jumps > 0 ? effect->jumps : 0);
-        }
-        if (effect->jumps != ALWAYS && effect->jumps != ENDS) {
-            ways[count].step = i + 1;
-            ways[count++].height = rest + effect->pushes;
-        }
-        while (count-- > 0) {
-            if (ways[count].step >= emitter->count ||
-                (heights[ways[count].step] >= 0 && heights[ways[count].step] != ways[count].height))
-                return false;
-            heights[ways[count].step] = ways[count].height;
-            *highest = ways[count].height > *highest ? ways[count].height : *highest;
-        }
-    }
-    return true;
-}
-
-static int prove(struct emitter *emitter, struct code *out)
-{
-    size_t count = emitter->count;
-    int *heights = emit_alloc(emitter, count * sizeof *heights), highest = 0;
-
-    if (!heights)
-        return -1;
-    for (size_t i = 1; i < count; i++)
-        heights[i] = -1;
-    if (!find_heights(emitter, heights, &highest)) {
-        assert(!"the steps do not balance");
-        return compile_error(emitter->compile, ERR_UNSUPPORTED, (struct place){0, 0},
-                             "this statement meets a defect of the compiler; please report it");
-    }
-    if (highest > HEIGHT_MAX)
-        return compile_error(emitter->compile, ERR_LIMIT, (struct place){0, 0},
-                             "this is too wide: it would hold more than %d values at once", HEIGHT_MAX);
-    for (size_t i = 0; i < count; i++)
-        if (emitter->steps[i].op == STEP_TRY)
-            emitter->steps[i].count = (uint32_t)heights[i];
-    *out = (struct code){.steps = emitter->steps,
-                         .count = (uint32_t)count,
-                         .height = (uint16_t)highest,
-                         .levels = (uint16_t)emitter->levels};
-    return 0;
-}
-
-static int finish(struct emitter *emitter, struct code *out)
-{
-    return emitter->failed ? -1 : prove(emitter, out);
-}
-
 int emit_statement(struct compile *compile, const struct statement *statement, struct code *set,
                    struct code *body)
 {
@@ -615,7 +393,7 @@ int emit_statement(struct compile *compile, const struct statement *statement, s
     }
     if (statement->assignments) {
         emit(&emitter, STEP_DONE, statement->select.place);
-        if (finish(&emitter, set) < 0)
+        if (emit_finish(&emitter, set) < 0)
             return -1;
         emitter = (struct emitter){.compile = compile};
     }
@@ -627,7 +405,7 @@ int emit_statement(struct compile *compile, const struct statement *statement, s
         land(&emitter, no, emitter.count);
         emit(&emitter, STEP_FILTERED, statement->select.where_place);
     }
-    return finish(&emitter, body);
+    return emit_finish(&emitter, body);
 }
 
 int emit_embedded(struct compile *compile, const struct expr *expr, struct code *out)
@@ -636,5 +414,5 @@ int emit_embedded(struct compile *compile, const struct expr *expr, struct code 
 
     emit_expr(&emitter, expr);
     emit(&emitter, STEP_RETURN, expr->place);
-    return finish(&emitter, out);
+    return emit_finish(&emitter, out);
 }
