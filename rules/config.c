@@ -3,10 +3,8 @@
 
 #include "config_key.h"
 #include "file.h"
-#include "value.h"
 
 #include "base/auto.h"
-#include "base/nearest.h"
 #include "base/wiped.h"
 
 #include <stddef.h>
@@ -23,7 +21,6 @@ _Static_assert(sizeof(enum log_format) == sizeof(int) && sizeof(enum log_level) 
                "read as int");
 
 #define AT(member) offsetof(struct config, member)
-#define DAY        86400
 
 /* One group's keys stand together. */
 static const struct config_key keys[] = {
@@ -41,7 +38,7 @@ static const struct config_key keys[] = {
     KEY("mqtt.basic_ingest", BOOL, mqtt.basic_ingest, .standard = "false"),
     KEY("mqtt.keepalive", SECONDS, mqtt.keepalive_s, .standard = "30s", .least = 5, .most = 65535),
     KEY("mqtt.session_expiry", SECONDS8, mqtt.session_expiry_s, .standard = "7d", .least = 60,
-        .most = 49710LL * DAY),
+        .most = 49710LL * 86400),
     KEY("mqtt.username", TEXT, mqtt.username, .standard = NULL),
     KEY("mqtt.password", TEXT, mqtt.password, .standard = NULL),
     KEY("mqtt.tls.ca_file", TEXT, mqtt.tls.ca_file, .standard = NULL),
@@ -78,195 +75,6 @@ DEFINE_DROP(config, struct config *, config_free)
 const struct config_key *config_key_at(size_t index)
 {
     return index < sizeof keys / sizeof *keys ? &keys[index] : NULL;
-}
-
-static void *slot(struct config *config, const struct config_key *key)
-{
-    return (char *)config + key->offset;
-}
-
-/* ---- memory ---- */
-
-char *config_copy(struct config_reader *reader, struct span text)
-{
-    char *copy = arena_text(reader->arena, text);
-
-    if (!copy)
-        reader_memory(&reader->in);
-    return copy;
-}
-
-void *config_array(struct config_reader *reader, size_t count, size_t size)
-{
-    void *array = arena_array(reader->arena, count ? count : 1, size);
-
-    if (array)
-        memset(array, 0, (count ? count : 1) * size);
-    else
-        reader_memory(&reader->in);
-    return array;
-}
-
-/* ---- one value ---- */
-
-struct sql_template *config_template(struct config_reader *reader, const struct doc_node *node)
-{
-    struct err err = {0};
-    struct sql_template *tmpl = sql_template_compile(node->text, NULL, SQL_2016_03_23, &err);
-
-    if (!tmpl) {
-        err.mark[0] = '\0'; /* it may be a password */
-        reader_inside(&reader->in, node, SEVERITY_ERROR, &err);
-        return NULL;
-    }
-    if (sql_template_is_settled(tmpl))
-        return tmpl;
-    reader_error(&reader->in, node, ERR_VALUE,
-                 "there is no message here: only constants and get_secret(...) can stand in this template");
-    sql_template_free(tmpl);
-    return NULL;
-}
-
-static void read_text(struct config_reader *reader, const struct doc_node *node, struct config_text *out)
-{
-    if (!reader_expect(&reader->in, node, DOC_STRING))
-        return;
-    if (node->text.size == 0) {
-        reader_error(&reader->in, node, ERR_VALUE, "an empty string: leave the key away instead");
-        return;
-    }
-    out->pos = node->pos;
-    out->text = config_copy(reader, node->text);
-    out->tmpl = config_template(reader, node);
-}
-
-static void read_string(struct config_reader *reader, const struct doc_node *node, const char **out)
-{
-    if (!reader_expect(&reader->in, node, DOC_STRING))
-        return;
-    if (node->text.size == 0)
-        reader_error(&reader->in, node, ERR_VALUE, "an empty string: leave the key away instead");
-    else if (strstr(node->text.data, "${") || strstr(node->text.data, "$<"))
-        reader_error(&reader->in, node, ERR_VALUE, "no template can stand here");
-    else
-        *out = config_copy(reader, node->text);
-}
-
-/* The value in the unit of its kind, or false. Sizes may be bare numbers. */
-static bool measure(const struct config_key *key, const struct doc_node *node, int64_t *out)
-{
-    if (key->kind == CONFIG_INT) {
-        return node->type == DOC_NUMBER && value_size(node->text, out);
-    } else if (key->kind == CONFIG_SIZE) {
-        return (node->type == DOC_STRING || node->type == DOC_NUMBER) && value_size(node->text, out);
-    } else if (node->type == DOC_STRING && value_duration(node->text, out) && *out % 1000 == 0) {
-        *out /= 1000;
-        return true;
-    }
-    return false;
-}
-
-static void show_measure(const struct config_key *key, int64_t value, char *out, size_t room)
-{
-    const char *unit = "";
-
-    if (key->kind == CONFIG_SIZE) {
-        static const char *const names[] = {"", "KiB", "MiB", "GiB"};
-        size_t u = 0;
-
-        for (; u < 3 && value && value % 1024 == 0; u++)
-            value /= 1024;
-        unit = names[u];
-    } else if (key->kind != CONFIG_INT) {
-        bool days = value && value % DAY == 0;
-
-        unit = days ? "d" : "s";
-        value /= days ? DAY : 1;
-    }
-    (void)snprintf(out, room, "%lld%s", (long long)value, unit);
-}
-
-static void read_measure(struct config_reader *reader, const struct config_key *key,
-                         const struct doc_node *node)
-{
-    char least[32], most[32];
-    int64_t value;
-
-    if (!measure(key, node, &value)) {
-        const char *form = key->kind == CONFIG_INT    ? "a whole number"
-                           : key->kind == CONFIG_SIZE ? "a size in B, KiB, MiB or GiB"
-                                                      : "a duration in whole s, m, h or d";
-        if (node->type == DOC_STRING || node->type == DOC_NUMBER)
-            reader_error(&reader->in, node, ERR_VALUE, "expected %s, as in %s; found " SPAN_FMT, form,
-                         key->standard ? key->standard : "1", SPAN_ARG(node->text));
-        else
-            reader_error(&reader->in, node, ERR_VALUE, "expected %s, as in %s; found %s", form,
-                         key->standard ? key->standard : "1", doc_type_name(node->type));
-        return;
-    }
-    if (value < key->least || value > key->most) {
-        show_measure(key, key->least, least, sizeof least);
-        show_measure(key, key->most, most, sizeof most);
-        reader_error(&reader->in, node, ERR_VALUE, "out of range: expected %s to %s", least, most);
-        return;
-    }
-    if (key->kind == CONFIG_INT || key->kind == CONFIG_SECONDS)
-        *(int *)slot(reader->config, key) = (int)value;
-    else
-        *(int64_t *)slot(reader->config, key) = value;
-}
-
-static const char *choice_name(const void *context, size_t index)
-{
-    const struct config_key *key = context;
-
-    return key->choices[index];
-}
-
-static void read_choice(struct config_reader *reader, const struct config_key *key,
-                        const struct doc_node *node)
-{
-    char known[96] = "";
-    size_t size = 0;
-
-    if (!reader_expect(&reader->in, node, DOC_STRING))
-        return;
-    for (int i = 0; key->choices[i]; i++) {
-        if (!span_is(node->text, key->choices[i])) {
-            size +=
-                (size_t)snprintf(known + size, sizeof known - size, "%s%s", i ? ", " : "", key->choices[i]);
-            continue;
-        }
-        if (key->kind == CONFIG_SWITCH)
-            *(bool *)slot(reader->config, key) = i == 1;
-        else
-            *(int *)slot(reader->config, key) = i;
-        return;
-    }
-    const char *near = nearest(node->text, choice_name, key);
-    reader_error(&reader->in, node, ERR_VALUE, "unknown value \"" SPAN_FMT "\"%s%s%s; known: %s",
-                 SPAN_ARG(node->text), near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "",
-                 known);
-}
-
-static void read_value(struct config_reader *reader, const struct config_key *key,
-                       const struct doc_node *node)
-{
-    switch (key->kind) {
-    case CONFIG_TEXT: read_text(reader, node, slot(reader->config, key)); break;
-    case CONFIG_STRING: read_string(reader, node, slot(reader->config, key)); break;
-    case CONFIG_BOOL:
-        if (reader_expect(&reader->in, node, DOC_BOOL))
-            *(bool *)slot(reader->config, key) = node->on;
-        break;
-    case CONFIG_INT:
-    case CONFIG_SECONDS:
-    case CONFIG_SECONDS8:
-    case CONFIG_SIZE: read_measure(reader, key, node); break;
-    case CONFIG_SWITCH:
-    case CONFIG_CHOICE: read_choice(reader, key, node); break;
-    case CONFIG_OTHER: key->read(reader, node); break;
-    }
 }
 
 /* ---- the tree ---- */
@@ -329,7 +137,7 @@ static void read_level(struct config_reader *reader, const struct doc_node *map,
                 break;
             }
             seen[i] = true;
-            read_value(reader, &keys[i], member);
+            config_read_value(reader, &keys[i], member);
             break;
         }
     }
@@ -345,7 +153,7 @@ static void read_standard(struct config_reader *reader, const struct config_key 
     else if (key->kind == CONFIG_BOOL)
         node.type = DOC_BOOL;
     node.on = strcmp(key->standard, "true") == 0;
-    read_value(reader, key, &node);
+    config_read_value(reader, key, &node);
 }
 
 /* ---- what one key says about another ---- */
@@ -355,11 +163,28 @@ static void warn_at(struct config_reader *reader, const char *path, struct pos p
     report_warn(reader->in.report, reader->in.file, path, pos, "%s", text);
 }
 
+/* Where the value of a key stands; {0,0}: nowhere. */
+static struct pos place_of(const struct config_reader *reader, const char *path)
+{
+    const struct doc_node *node = reader->in.doc.root;
+
+    while (node && *path) {
+        size_t size = strcspn(path, ".");
+        const struct doc_node *member = node->first;
+
+        while (member && !span_equal(member->key, (struct span){path, size}))
+            member = member->next;
+        node = member;
+        path += size + (path[size] == '.');
+    }
+    return node ? node->pos : (struct pos){0, 0};
+}
+
 static void check_identity(struct config_reader *reader, const struct config_identity *identity,
                            const char *path)
 {
     if (identity->topic_level && identity->user_property)
-        report_error(reader->in.report, reader->in.file, path, (struct pos){0, 0},
+        report_error(reader->in.report, reader->in.file, path, place_of(reader, path),
                      "topic_level or user_property, not both");
 }
 
@@ -374,7 +199,7 @@ static void check_secrets(struct config_reader *reader)
     for (size_t i = 0; i < config->secrets.backend_count; i++)
         if (strcmp(config->secrets.backends[i].name, config->secrets.default_backend) == 0)
             return;
-    report_error(reader->in.report, reader->in.file, "secrets.default", (struct pos){0, 0},
+    report_error(reader->in.report, reader->in.file, "secrets.default", place_of(reader, "secrets.default"),
                  "there is no backend \"%s\" under secrets.backends", config->secrets.default_backend);
 }
 
@@ -498,7 +323,7 @@ void config_free(struct config *config)
     struct config_box *box = (struct config_box *)config;
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (keys[i].kind == CONFIG_TEXT)
-            sql_template_free(((struct config_text *)slot(config, &keys[i]))->tmpl);
+            sql_template_free(((struct config_text *)config_slot(config, &keys[i]))->tmpl);
     arena_done(&box->arena);
     free(box);
 }

@@ -39,6 +39,12 @@ struct config_key {
 /* The i-th key, or NULL past the last. */
 const struct config_key *config_key_at(size_t index);
 
+/* Where the key's value goes. */
+void *config_slot(struct config *config, const struct config_key *key);
+
+void config_read_value(struct config_reader *reader, const struct config_key *key,
+                       const struct doc_node *node);
+
 /* ---- keys with a form of their own (config_other.c) */
 void config_read_url(struct config_reader *reader, const struct doc_node *node);
 void config_read_backends(struct config_reader *reader, const struct doc_node *node);

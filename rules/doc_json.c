@@ -134,6 +134,22 @@ static bool is_value_end(const struct doc *doc, struct token token)
     return token.kind == TOKEN_STRING || token.kind == TOKEN_WORD || c == '}' || c == ']';
 }
 
+/* Where the first escape that JSON does not have stands in the string at `start`. */
+static size_t bad_escape(struct span string, size_t start)
+{
+    for (size_t i = 1; i + 1 < string.size; i++) {
+        if (string.data[i] != '\\')
+            continue;
+        if (!strchr("\"\\/bfnrtu", string.data[i + 1]))
+            return start + i;
+        for (size_t digit = 0; string.data[i + 1] == 'u' && digit < 4; digit++)
+            if (i + 2 + digit >= string.size || !strchr("0123456789abcdefABCDEF", string.data[i + 2 + digit]))
+                return start + i;
+        i++;
+    }
+    return start;
+}
+
 /* `bad` is the token that jansson stopped at, `before` the one before it (kind END: none). */
 static int wrong_token(const struct doc *doc, struct token before, struct token bad, const char *said,
                        struct err *err)
@@ -165,14 +181,16 @@ static int wrong_token(const struct doc *doc, struct token before, struct token 
         return wrong_at(doc, err, bad.at, "expected a comma before this string");
     if (bad.kind == TOKEN_STRING && strstr(said, "invalid escape"))
         return wrong_at(
-            doc, err, bad.at,
-            "a wrong escape in this string: after a backslash JSON has one of \" \\ / b f n r t u0000");
+            doc, err, bad_escape(text, bad.at),
+            "a wrong escape: after a backslash JSON has one of \" \\ / b f n r t, or u and four digits");
     if (bad.kind == TOKEN_STRING && strstr(said, "Unicode"))
         return wrong_at(doc, err, bad.at,
                         "a \\u escape in this string is half of a surrogate pair, or no character");
     if (bad.kind == TOKEN_WORD && (previous == '{' || previous == ','))
         return wrong_at(doc, err, bad.at,
                         "expected a key or a value: keys and strings stand in double quotes");
+    if (strstr(said, "']' expected") || strstr(said, "'}' expected"))
+        return wrong_at(doc, err, bad.at, said[1] == ']' ? "expected a comma or ]" : "expected a comma or }");
     /* The tail "near 'token'" of jansson's text may be a password: it stays out. */
     const char *near = strstr(said, " near ");
     (void)snprintf(line, sizeof line, "not valid JSON: %.*s", (int)(near ? near - said : (long)strlen(said)),
@@ -197,9 +215,8 @@ static int explain(const struct doc *doc, const json_error_t *why, struct err *e
     case json_error_out_of_memory: return err_memory(err);
     case json_error_premature_end_of_input: return ended_early(doc, err);
     case json_error_stack_overflow:
-        (void)wrong_at(doc, err, token.at, "nested far too deep");
-        err->code = ERR_LIMIT;
-        return -1;
+        (void)wrong_at(doc, err, token.at, "");
+        return err_at(err, ERR_LIMIT, err->pos, "nested more than %d levels deep", DOC_DEPTH_MAX);
     case json_error_end_of_input_expected:
         return wrong_at(doc, err, token.at, "text after the end of the JSON value");
     case json_error_duplicate_key: return wrong_at(doc, err, token.at, "this key is there twice");

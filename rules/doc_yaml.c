@@ -31,6 +31,9 @@ static int broken(const struct doc *doc, const yaml_parser_t *parser, struct err
     }
     if (cursor.at < doc->source.size && doc->source.data[cursor.at] == '\t')
         return err_at(err, ERR_SYNTAX, pos, "a tab: YAML indents with blanks");
+    if (cursor.at > 0 && cursor.at < doc->source.size && doc->source.data[cursor.at] == '{' &&
+        doc->source.data[cursor.at - 1] == '$')
+        return err_at(err, ERR_SYNTAX, pos, "inside { } or [ ] a value that holds ${...} stands in quotes");
     if (strstr(problem, "mapping values are not allowed"))
         return err_at(
             err, ERR_SYNTAX, pos,

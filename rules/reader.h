@@ -27,6 +27,7 @@ struct reader {
     struct report *report;
     enum sql_version version;
     struct sql_program *program; /* NULL: missing or refused */
+    bool failed;                 /* refused for a reason that an earlier rule has reported already */
 };
 
 /* Findings about a node: file, path and place are filled in. */

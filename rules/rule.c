@@ -191,7 +191,7 @@ static void read_actions(struct reader *reader, struct rule *rule)
         return;
     }
     for (const struct doc_node *entry = list->first; entry; entry = entry->next, rule->action_count++)
-        (void)rule_action_read(reader, entry, entry->index, &rule->actions[rule->action_count]);
+        reader->failed |= !rule_action_read(reader, entry, entry->index, &rule->actions[rule->action_count]);
 }
 
 static void read_error_action(struct reader *reader, struct rule *rule)
@@ -205,7 +205,7 @@ static void read_error_action(struct reader *reader, struct rule *rule)
         reader_memory(reader);
         return;
     }
-    (void)rule_action_read(reader, node, SIZE_MAX, rule->error_action);
+    reader->failed |= !rule_action_read(reader, node, SIZE_MAX, rule->error_action);
     if (!rule->error_action->type) { /* one of AWS's others: there is none here */
         rule_action_done(rule->error_action);
         free(rule->error_action);
@@ -259,7 +259,7 @@ struct rule *rule_read_shared(struct span text, const char *file, const struct r
         }
         doc_done(&reader.doc);
     }
-    return report->errors > errors ? NULL : TAKE(rule);
+    return report->errors > errors || reader.failed ? NULL : TAKE(rule);
 }
 
 struct rule *rule_read(struct span text, const char *file, const struct rule_options *options,
