@@ -46,6 +46,13 @@ int doc_read(struct doc *doc, struct span text, enum doc_format format, struct e
     }
     if (text.size == 0)
         return err_set(err, ERR_SYNTAX, "the file is empty");
+    const char *nul = memchr(text.data, '\0', text.size); /* jansson would pass over it */
+    if (nul) {
+        struct doc_cursor cursor = DOC_CURSOR_INIT;
+
+        return err_at(err, ERR_SYNTAX, doc_cursor_byte(&cursor, text, (size_t)(nul - text.data)),
+                      "a NUL byte: this is no text");
+    }
     return format == DOC_JSON ? doc_read_json(doc, err) : doc_read_yaml(doc, err);
 }
 
@@ -177,16 +184,27 @@ static size_t escape_length(struct span raw, size_t *solid)
     return 2;
 }
 
+/* How many bytes of `text` are no blanks. */
+static size_t count_solid(struct span text)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < text.size; i++)
+        count += !is_blank(text.data[i]) && text.data[i] != '\v' && text.data[i] != '\f';
+    return count;
+}
+
 struct pos doc_place(const struct doc *doc, const struct doc_node *string, size_t offset)
 {
     struct doc_cursor cursor = DOC_CURSOR_INIT;
-    size_t want = 0, at = string->at, end = string->end;
+    size_t at = string->at, end = string->end;
 
     if (string->type != DOC_STRING || end > doc->source.size)
         return string->pos;
-    for (size_t i = 0; i < offset && i < string->text.size; i++)
-        want +=
-            !is_blank(string->text.data[i]) && string->text.data[i] != '\v' && string->text.data[i] != '\f';
+    if (offset > string->text.size)
+        offset = string->text.size;
+    size_t want = count_solid((struct span){string->text.data, offset});
+    bool is_end = want == count_solid(string->text);
     if (string->style == DOC_DOUBLE || string->style == DOC_SINGLE) {
         at++;
         end--;
@@ -205,7 +223,7 @@ struct pos doc_place(const struct doc *doc, const struct doc_node *string, size_
             length = escape_length(raw, &solid);
         else if (string->style == DOC_SINGLE && raw.size > 1 && raw.data[0] == '\'')
             length = 2;
-        if (want == 0 && (solid || offset >= string->text.size))
+        if (want == 0 && (solid || is_end))
             break;
         at += length;
     }

@@ -83,6 +83,11 @@ static int open_steps(int folder, const char *path, int flags)
         if (*path == '\0')
             return openat(at, step, flags | O_NOFOLLOW);
         int next = openat(at, step, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct stat info;
+
+        if (next < 0 && errno == ENOTDIR)
+            errno =
+                fstatat(at, step, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode) ? ELOOP : ENOTDIR;
         (void)close(at);
         at = next;
         path++;

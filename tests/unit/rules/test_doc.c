@@ -179,6 +179,8 @@ static void hostile_shapes_meet_a_bound(void **state)
 
     (void)state;
     assert_non_null(text);
+    refuse("[2\0]", 4, DOC_JSON, "NUL");
+    refuse("[2\0]", 4, DOC_YAML, "NUL");
     memset(text, ' ', SIZE);
     text[0] = '{';
     refuse(text, SIZE, DOC_JSON, "larger than 1 MiB");

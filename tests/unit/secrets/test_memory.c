@@ -1,0 +1,77 @@
+/* Secrets while the Nth allocation fails: refused, no leak, no crash, and nothing of the value in the words.
+ */
+#include "failing_malloc.h"
+
+#include "secrets/secrets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CANARY "hunter2canary"
+
+static char folder[] = "/tmp/topicrule-secrets-XXXXXX", file[64];
+
+static int make_store(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    (void)snprintf(file, sizeof file, "%s/s.json", folder);
+    FILE *out = fopen(file, "w");
+    if (!out)
+        return -1;
+    (void)fputs("{\"password\": \"" CANARY "\", \"n\": [1, 2]}\n", out);
+    (void)fclose(out);
+    return chmod(file, 0600);
+}
+
+static int remove_store(void **state)
+{
+    (void)state;
+    return unlink(file) | rmdir(folder);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    static const char *const keys[] = {NULL, "password", "n"};
+    const struct secrets_option path = {"path", folder, {3, 5}};
+    const struct secrets_backend backend = {"files", "directory", &path, 1, {2, 1}};
+    const struct secrets_config config = {
+        .default_backend = "files", .backends = &backend, .backend_count = 1};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        bool met = true;
+
+        for (uint64_t after = 0; met; after++) {
+            struct secret_query query = {.id = SPAN("s"), .key = span_of(keys[k])};
+            struct err err = {0};
+            struct wiped *value = NULL;
+
+            failing_begin(after, false);
+            struct secrets *secrets = secrets_new(&config, &err);
+            if (secrets)
+                value = secrets_get(secrets, &query, &err);
+            met = failing_end();
+            if (!met)
+                assert_non_null(value);
+            if (!value)
+                assert_true(err.code == ERR_MEMORY || err.code == ERR_SECRET);
+            assert_null(strstr(err.text, CANARY));
+            wiped_free(value);
+            secrets_free(secrets);
+        }
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+
+    return cmocka_run_group_tests_name("secrets and failing allocations", tests, make_store, remove_store);
+}
