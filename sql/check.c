@@ -2,6 +2,7 @@
 #include "tree.h"
 
 #include "base/nearest.h"
+#include "base/utf8.h"
 #include "parse.h"
 
 #include <ctype.h>
@@ -123,7 +124,7 @@ static int check_call(struct checker *checker, struct expr *expr)
     if (!func)
         return unknown_function(checker, &expr->function);
     if (func->flags & FUNC_REFUSED)
-        return compile_error(compile, ERR_UNSUPPORTED, expr->function.place, "%s(): %s", func->name,
+        return compile_error(compile, ERR_UNSUPPORTED, expr->function.place, "%s() %s", func->name,
                              func->help);
     if (strcmp(func->name, "decode") == 0 && expr->args && is_text(expr->args->next, "proto"))
         return compile_error(
@@ -399,15 +400,29 @@ static int check_assignments(struct checker *checker)
     return 0;
 }
 
+/* The filter's own error, marked within the statement. */
+static int check_filter(struct compile *compile, const struct statement *statement)
+{
+    struct place place = statement->filter_place;
+    struct err err;
+
+    if (sql_filter_check(statement->filter, &err) == 0)
+        return 0;
+    if (err.pos.line && statement->filter.size + 2 == place.size) { /* no doubled quote shifts it */
+        place.at += 1 + (uint32_t)utf8_offset(statement->filter, err.pos.column - 1);
+        place.size = 1;
+    }
+    return compile_error(compile, err.code, place, "%s", err.text);
+}
+
 int check_statement(struct compile *compile, struct statement *statement)
 {
     struct checker checker = {.compile = compile, .assignments = statement->assignments};
-    struct err err;
 
     if (check_assignments(&checker) < 0)
         return -1;
-    if (statement->filter.data && sql_filter_check(statement->filter, &err) < 0)
-        return compile_error(compile, err.code, statement->filter_place, "%s", err.text);
+    if (statement->filter.data && check_filter(compile, statement) < 0)
+        return -1;
     return check_select(&checker, &statement->select);
 }
 

@@ -26,6 +26,14 @@ static bool is_wildcard(struct span level)
     return level.size == 1 && (*level.data == '+' || *level.data == '#');
 }
 
+/* The first wildcard from `at` on; there is one. */
+static size_t wildcard_at(struct span filter, size_t at)
+{
+    while (filter.data[at] != '+' && filter.data[at] != '#')
+        at++;
+    return at;
+}
+
 int sql_filter_check(struct span filter, struct err *err)
 {
     struct span rest = filter, level;
@@ -57,7 +65,7 @@ int sql_filter_check(struct span filter, struct err *err)
                 err, ERR_VALUE,
                 "a wildcard in a topic filter takes a whole level: between two `/` stands `+` or `#` "
                 "alone");
-            err_mark(err, filter, at, level.size);
+            err_mark(err, filter, wildcard_at(filter, at), 1);
             return -1;
         }
     }

@@ -69,30 +69,45 @@ static void describe(const struct parser *parser, char *out, size_t room)
             *c = ' ';
 }
 
+/* The keyword that a word was meant to be, if it is one of those that could stand here; else NULL. */
+static const char *meant_keyword(struct span word, const char *expected)
+{
+    const char *near = nearest(word, keyword_name, NULL);
+
+    if (near && (strstr(expected, near) || (strstr(expected, "operator") &&
+                                            (span_is(span_of(near), "AND") || span_is(span_of(near), "OR")))))
+        return near;
+    return NULL;
+}
+
+/* Does a string end right before the token? Then its quote may have closed it too early. */
+static bool follows_quote(const struct parser *parser)
+{
+    size_t at = parser->token.at;
+
+    return at > 0 && at == parser->last.at + parser->last.size &&
+           strchr("'\"", parser->compile->text.data[at - 1]);
+}
+
 void *parser_fail(struct parser *parser, const char *expected)
 {
     const struct token *token = &parser->token;
-    struct compile *compile = parser->compile;
-    const char *advice = token->type == TOKEN_WORD ? foreign_word(token->text) : NULL;
+    bool is_word = token->type == TOKEN_WORD;
+    const char *advice = is_word ? foreign_word(token->text) : NULL;
+    const char *near = is_word ? meant_keyword(token->text, expected) : NULL;
     char found[128];
 
-    if (token->type == TOKEN_BAD) {
-        compile_error(compile, ERR_SYNTAX, token_place(token), "%s", token->problem);
-        return NULL;
-    }
-    if (advice) {
-        compile_error(compile, ERR_SYNTAX, token_place(token), "%s", advice);
-        return NULL;
-    }
+    if (token->type == TOKEN_BAD)
+        advice = token->problem;
     describe(parser, found, sizeof found);
-
-    const char *near = token->type == TOKEN_WORD ? nearest(token->text, keyword_name, NULL) : NULL;
-
-    if (near)
-        compile_error(compile, ERR_SYNTAX, token_place(token), "expected %s, found %s; did you mean %s?",
-                      expected, found, near);
+    if (advice)
+        compile_error(parser->compile, ERR_SYNTAX, token_place(token), "%s", advice);
+    else if (near)
+        compile_error(parser->compile, ERR_SYNTAX, token_place(token),
+                      "expected %s, found %s; did you mean %s?", expected, found, near);
     else
-        compile_error(compile, ERR_SYNTAX, token_place(token), "expected %s, found %s", expected, found);
+        compile_error(parser->compile, ERR_SYNTAX, token_place(token), "expected %s, found %s%s", expected,
+                      found, follows_quote(parser) ? "; does the quote before it belong there?" : "");
     return NULL;
 }
 
@@ -175,11 +190,7 @@ static bool parse_items(struct parser *parser, struct select *select)
 
         if (!item)
             return false;
-        if (!parser_at_expression(parser) && !token_is_keyword(parser->token.type)) {
-            parser_fail(parser, select->count ? "another item after the comma" : "what to select");
-            return false;
-        }
-        if (parser->token.type == TOKEN_FROM || parser->token.type == TOKEN_WHERE) {
+        if (parser_at_end(parser)) {
             parser_fail(parser, select->count ? "another item after the comma" : "what to select");
             return false;
         }
@@ -209,7 +220,7 @@ static bool parse_source(struct parser *parser, struct select *select)
                       "outermost FROM");
         return false;
     }
-    if (!parser_at_expression(parser)) {
+    if (parser_at_end(parser)) {
         parser_fail(parser, "what the nested query reads: an attribute, a variable or `*`");
         return false;
     }
@@ -245,7 +256,7 @@ static bool parse_where(struct parser *parser, struct select *select)
 {
     select->where_place = token_place(&parser->token);
     parser_next(parser);
-    if (!parser_at_expression(parser)) {
+    if (parser_at_end(parser)) {
         parser_fail(parser, "a condition after WHERE");
         return false;
     }

@@ -32,6 +32,8 @@ bool parse_select(struct parser *parser, bool nested, struct select *out);
 
 /* Can an expression start with the current token? */
 bool parser_at_expression(const struct parser *parser);
+/* Does the current token end what is before it, so that there is no expression at all? */
+bool parser_at_end(const struct parser *parser);
 /* Takes the name, if the current token may be one after a dot or AS; `next` is NULL. Keywords may. */
 struct name *parse_name(struct parser *parser);
 /* The characters of a STRING token, doubled quotes undone. False: no memory. */

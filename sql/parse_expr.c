@@ -3,8 +3,6 @@
  * Recursion happens for what nests alone, and is counted; a chain of operators is a loop. */
 #include "parse.h"
 
-#include <stdio.h>
-
 /* Loosest first. NOT stands between AND and the comparisons. */
 enum level { LEVEL_OR = 1, LEVEL_AND, LEVEL_NOT, LEVEL_COMPARE, LEVEL_ADD, LEVEL_MULTIPLY, LEVEL_SIGN };
 
@@ -47,6 +45,15 @@ static struct expr *expr_end(struct parser *parser, struct expr *expr)
 {
     expr->place.size = parser->last.at + parser->last.size - expr->place.at;
     return expr;
+}
+
+/* Written as keywords usually are: then it is not meant as an attribute. */
+static bool in_capitals(struct span text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] >= 'a' && text.data[i] <= 'z')
+            return false;
+    return true;
 }
 
 struct name *parse_name(struct parser *parser)
@@ -97,6 +104,9 @@ static struct expr *parse_path(struct parser *parser, struct expr *expr)
             expr = member;
             end = &expr->path;
         }
+        if ((parser->token.type == TOKEN_FROM || parser->token.type == TOKEN_WHERE) &&
+            in_capitals(parser->token.text))
+            return parser_fail(parser, "a name after the dot");
         *end = parse_name(parser);
         if (!*end)
             return NULL;
@@ -202,7 +212,7 @@ static bool parse_arguments(struct parser *parser, struct expr *call)
         return call->args && parser_expect(parser, TOKEN_PAREN_CLOSE);
     }
     do {
-        if (!parser_at_expression(parser)) {
+        if (parser_at_end(parser)) {
             parser_fail(parser, call->argc ? "another argument after the comma" : "an argument or `)`");
             return false;
         }
@@ -259,8 +269,10 @@ static struct expr *parse_parenthesis(struct parser *parser)
         compile_error(parser->compile, ERR_SYNTAX, open, "the bracket that opens here is never closed");
         return NULL;
     }
-    if (expr->kind == EXPR_STAR && !expr->path)
-        return parser_refuse(parser, ERR_SYNTAX, "`*` alone does not stand in brackets");
+    if (expr->kind == EXPR_STAR && !expr->path) {
+        compile_error(parser->compile, ERR_SYNTAX, expr->place, "`*` alone does not stand in brackets");
+        return NULL;
+    }
     if (!parser_expect(parser, TOKEN_PAREN_CLOSE))
         return NULL;
     return expr;
@@ -330,7 +342,7 @@ static struct expr *parse_array(struct parser *parser)
     end = &expr->elements;
     if (!parser_take(parser, TOKEN_BRACKET_CLOSE)) {
         do {
-            if (!parser_at_expression(parser))
+            if (parser_at_end(parser))
                 return parser_fail(parser, "an element of the array");
             *end = parse_expression(parser);
             if (!*end)
@@ -384,6 +396,23 @@ static struct expr *parse_object(struct parser *parser)
     }
     parser_next(parser);
     return expr_end(parser, expr);
+}
+
+bool parser_at_end(const struct parser *parser)
+{
+    switch (parser->token.type) {
+    case TOKEN_FINISH:
+    case TOKEN_COMMA:
+    case TOKEN_PAREN_CLOSE:
+    case TOKEN_BRACKET_CLOSE:
+    case TOKEN_BRACE_CLOSE:
+    case TOKEN_AND:
+    case TOKEN_OR:
+    case TOKEN_AS:
+    case TOKEN_FROM:
+    case TOKEN_WHERE: return true;
+    default: return false;
+    }
 }
 
 bool parser_at_expression(const struct parser *parser)
@@ -449,15 +478,11 @@ static struct expr *parse_primary(struct parser *parser)
     case TOKEN_SELECT:
         return parser_refuse(parser, ERR_SYNTAX, "a nested query stands in brackets: (SELECT ... FROM ...)");
     default:
-        if (token_is_keyword(parser->token.type) && parser->token.type != TOKEN_FROM &&
-            parser->token.type != TOKEN_WHERE) {
-            char expected[96];
-
-            (void)snprintf(expected, sizeof expected,
-                           "an expression (an attribute of this name is reached by get(*, '%.*s'))",
-                           (int)parser->token.text.size, parser->token.text.data);
-            return parser_fail(parser, expected);
-        }
+        if (token_is_keyword(parser->token.type) && !in_capitals(parser->token.text))
+            return parser_refuse(parser, ERR_SYNTAX,
+                                 "%s is a word of this SQL; an attribute of that name is reached by get(*, "
+                                 "'" SPAN_FMT "')",
+                                 token_name(parser->token.type), SPAN_ARG(parser->token.text));
         return parser_fail(parser, "an expression");
     }
 }
