@@ -25,8 +25,7 @@ static bool is_hidden(const struct settings *settings, size_t id)
 {
     const struct slot *slot = &settings->slots[id];
 
-    return props[id].kind == KIND_SECRET || (slot->from && slot->from->secret) || slot->is_template ||
-           id == PROP_KEY || id == PROP_KEYSTORE || id == PROP_KEYTAB;
+    return props[id].kind == KIND_SECRET || (slot->from && slot->from->secret) || slot->is_template;
 }
 
 void describe(const struct action_settings *in, struct buf *out)
@@ -43,7 +42,8 @@ void describe(const struct action_settings *in, struct buf *out)
 
         if (id == PROP_IDEMPOTENCE)
             line(out, &first, props[id].name, settings.idempotent ? SPAN("true") : SPAN("false"));
-        else if (slot->set && props[id].kind == KIND_STORE && slot->form == FORM_FILE)
+        else if (slot->set && props[id].kind == KIND_STORE && slot->form == FORM_FILE &&
+                 !is_hidden(&settings, id))
             line(out, &first, props[id].name, value);
         else if (slot->set && (is_hidden(&settings, id) || props[id].kind == KIND_STORE))
             line(out, &first, props[id].name, span_of(masked));
