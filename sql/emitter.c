@@ -191,11 +191,12 @@ static int prove(struct emitter *emitter, struct code *out)
         return -1;
     for (size_t i = 1; i < count; i++)
         heights[i] = -1;
-    if (!find_heights(emitter, heights, &highest)) {
-        assert(!"the steps do not balance");
+    bool balanced = find_heights(emitter, heights, &highest);
+
+    assert(balanced);
+    if (!balanced)
         return compile_error(emitter->compile, ERR_UNSUPPORTED, (struct place){0, 0},
                              "this statement meets a defect of the compiler; please report it");
-    }
     if (highest > HEIGHT_MAX)
         return compile_error(emitter->compile, ERR_LIMIT, (struct place){0, 0},
                              "this is too wide: it would hold more than %d values at once", HEIGHT_MAX);

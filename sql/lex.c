@@ -159,25 +159,25 @@ static struct token lex_number(struct lexer *lexer)
 /* A backslash is an ordinary character; a doubled quote is one quote (semantics.md A45). */
 static struct token lex_string(struct lexer *lexer)
 {
+    struct span source = lexer->source;
     char quote = peek(lexer, lexer->at);
     size_t start = lexer->at + 1, end = start;
 
-    for (;; end++) {
-        const char *found = end < lexer->source.size
-                                ? memchr(lexer->source.data + end, quote, lexer->source.size - end)
-                                : NULL;
+    for (;;) {
+        const char *found = end < source.size ? memchr(source.data + end, quote, source.size - end) : NULL;
+
         if (!found)
-            return token_bad(lexer, lexer->source.size - lexer->at,
+            return token_bad(lexer, source.size - lexer->at,
                              quote == '\'' ? "the string that starts here has no closing '"
                                            : "the string that starts here has no closing \"");
-        end = (size_t)(found - lexer->source.data);
+        end = (size_t)(found - source.data);
         if (peek(lexer, end + 1) != quote)
             break;
-        end++;
+        end += 2;
     }
     struct token token = token_make(lexer, TOKEN_STRING, end + 1 - lexer->at);
 
-    token.text = (struct span){lexer->source.data + start, end - start};
+    token.text = (struct span){source.data + start, end - start};
     token.quote = quote;
     return token;
 }
