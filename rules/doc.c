@@ -203,6 +203,9 @@ struct pos doc_place(const struct doc *doc, const struct doc_node *string, size_
         return string->pos;
     if (offset > string->text.size)
         offset = string->text.size;
+    while (offset > 0 && offset < string->text.size &&
+           ((unsigned char)string->text.data[offset] & 0xc0) == 0x80)
+        offset--; /* to the start of its character */
     size_t want = count_solid((struct span){string->text.data, offset});
     bool is_end = want == count_solid(string->text);
     if (string->style == DOC_DOUBLE || string->style == DOC_SINGLE) {

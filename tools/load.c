@@ -83,7 +83,7 @@ struct rule_set *load_rules(const char *path, const struct config *config, bool 
         .defaults = config ? &config->kafka : NULL,
         .release = release,
         .skip_unsupported = config && config->skip_unsupported,
-        .basic_ingest = !release,
+        .basic_ingest = config && config->mqtt.basic_ingest,
     };
     struct rule_set *set = rule_set_load(path, &options, report);
 
