@@ -72,13 +72,23 @@ static size_t tls_waiting(const struct session *session)
 /* ---- the end of a connection
  * ---------------------------------------------------------------------------------- */
 
+static const char closed[] = "the broker closed the connection";
+
 static void log_problem(struct session *session, bool was_up)
 {
     char line[sizeof session->problem];
     const char *verb = was_up ? "connection lost to" : "cannot connect to";
 
     if (!session->reason[0])
-        session_say_why(session, "the broker closed the connection%s", was_up ? "" : " before it answered");
+        session_say_why(session, "%s%s", closed, was_up ? "" : " before it answered");
+    /* mosquitto 2.0.11 ends a session that is taken over without a word, also under MQTT 5. */
+    if (was_up && session->attempt >= 2 && strcmp(session->reason, closed) == 0) {
+        session->reason[0] = '\0';
+        session_say_why(session,
+                        "%s soon after it was made, again: another client with the same client id '%s' would "
+                        "do that; give every instance its own mqtt.client_id",
+                        closed, session->options.login->client_id);
+    }
     (void)snprintf(line, sizeof line, "%s %s: %s; trying again until it works", verb, session->name,
                    session->reason);
     if (!was_up && strcmp(line, session->problem) == 0 && session->now_ms - session->problem_ms < REPEAT_MS)
@@ -187,7 +197,7 @@ static bool read_packet(struct session *session)
         session->ended = true;
         session_say_why(session, "%s",
                         rc == MOSQ_ERR_ERRNO       ? strerror(error)
-                        : rc == MOSQ_ERR_CONN_LOST ? "the broker closed the connection"
+                        : rc == MOSQ_ERR_CONN_LOST ? closed
                                                    : mosquitto_strerror(rc));
     }
     return !is_over(session) && (session->packets != before || errno != EAGAIN || tls_waiting(session) > 0);

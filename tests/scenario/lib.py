@@ -124,7 +124,7 @@ class Mosquitto:
     def publish(self, topic, payload, qos=1, *options):
         """One message; bytes or text."""
         data = payload if isinstance(payload, bytes) else payload.encode()
-        argv = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", str(qos), "-t", topic, *options, "-s"]
+        argv = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", str(qos), "-t", topic, *options, "-s" if data else "-n"]
         done = subprocess.run(argv, input=data, check=False, capture_output=True)
         check(done.returncode == 0, f"mosquitto_pub: {done.stderr.decode()}")
 

@@ -37,7 +37,7 @@ def kafka_is_down_at_the_start_and_comes(folder, cleanup):
         daemon.start(wait=False)
         cleanup.callback(daemon.kill)
         broker.publisher("n/1").start(500, 1000).wait()
-        daemon.process.wait_said("Connection refused")
+        daemon.process.wait_said("connection refused")
         check(daemon.process.runs(), "the daemon gave up")
     finally:
         kafka.testbed("restart")
