@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum {
+    HOLD_MS = 1000,   /* until a hold is worth a line, and until we connect without our clients */
     GRACE_MS = 10000, /* to settle what was read, after lane_stop */
     IDLE_MS = 1000,   /* the loop turns at least that often: the watchdog looks at it */
     EVENTS = 64,
@@ -307,6 +308,13 @@ static void wait_for_events(struct lane *lane, int64_t due_ms)
         take_event(lane, &events[i]);
 }
 
+static int64_t hold_ms(const struct lane *lane)
+{
+    int64_t wanted = lane->options.config->delivery.hold_ms;
+
+    return wanted > 0 ? wanted : HOLD_MS;
+}
+
 /* One line when a hold is long, one when it ends. */
 static void watch_hold(struct lane *lane)
 {
@@ -320,8 +328,7 @@ static void watch_hold(struct lane *lane)
         lane->holding_logged = false;
     } else if (lane->holding_since_ms == 0) {
         lane->holding_since_ms = lane->now_ms;
-    } else if (!lane->holding_logged &&
-               lane->now_ms - lane->holding_since_ms >= lane->options.config->delivery.hold_ms) {
+    } else if (!lane->holding_logged && lane->now_ms - lane->holding_since_ms >= hold_ms(lane)) {
         lane->holding_logged = true;
         log_warn(
             "engine",
@@ -375,7 +382,7 @@ static int64_t soonest(int64_t a, int64_t b)
  * subscribed, the broker queues for us what we cannot take yet. */
 static void wait_for_clients(struct lane *lane)
 {
-    const int64_t until = lane->now_ms + lane->options.config->delivery.hold_ms;
+    const int64_t until = lane->now_ms + hold_ms(lane);
 
     while (!atomic_load(&lane->stop)) {
         int64_t due = do_work(lane);

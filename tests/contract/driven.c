@@ -1,0 +1,102 @@
+/* driven - the engine with the fake action: `topicrule run`, with a Kafka that does what standard input says.
+ *
+ *     driven CONFIGURATION      commands of scripted_action.h on standard input; what the fake sees on standard
+ * output
+ *
+ * The log goes to standard error. SIGTERM stops it as it stops the program. */
+#include "scripted_action.h"
+
+#include "base/log.h"
+#include "engine/engine.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct engine *engine;
+
+static void on_stop(int number)
+{
+    (void)number;
+    engine_stop(engine);
+}
+
+static void show(const char *line)
+{
+    (void)puts(line);
+    (void)fflush(stdout);
+}
+
+static void show_counters(void)
+{
+    struct engine_counters c;
+
+    engine_counters(engine, &c);
+    (void)printf(
+        "counters received=%llu matched=%llu filtered=%llu failed=%llu begun=%llu delivered=%llu "
+        "error_action=%llu "
+        "dropped=%llu abandoned=%llu retried=%llu acknowledged=%llu reconnects=%llu unmatched=%llu "
+        "retained_ignored=%llu not_json=%llu too_large=%llu\n",
+        (unsigned long long)c.received, (unsigned long long)c.matched, (unsigned long long)c.filtered,
+        (unsigned long long)c.failed, (unsigned long long)c.begun, (unsigned long long)c.delivered,
+        (unsigned long long)c.error_action, (unsigned long long)c.dropped, (unsigned long long)c.abandoned,
+        (unsigned long long)c.retried, (unsigned long long)c.acknowledged, (unsigned long long)c.reconnects,
+        (unsigned long long)c.unmatched, (unsigned long long)c.retained_ignored,
+        (unsigned long long)c.not_json, (unsigned long long)c.too_large);
+    (void)fflush(stdout);
+}
+
+static void *listen_to_orders(void *context)
+{
+    char line[80];
+
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strcmp(line, "counters") == 0)
+            show_counters();
+        else
+            scripted_command(line);
+    }
+    return context;
+}
+
+int main(int argc, char **argv)
+{
+    const struct action_type *const types[] = {&scripted_action_type, NULL};
+    struct report report = REPORT_INIT;
+    struct err err = {0};
+    pthread_t thread;
+    sigset_t stop;
+
+    struct config *config = argc == 2 ? config_load(argv[1], &report) : NULL;
+    const struct rule_options options = {.types = types, .basic_ingest = config && config->mqtt.basic_ingest};
+    struct rule_set *rules = config ? rule_set_load(config->rules_path, &options, &report) : NULL;
+    report_print(&report, stderr);
+    report_done(&report);
+    if (!rules)
+        return 2;
+    log_setup(LOG_TEXT, LOG_DEBUG);
+    scripted_watch(show);
+    engine = engine_new(&(struct engine_options){.config = config, .rules = rules}, &err);
+    if (!engine)
+        return 2;
+
+    /* Orders are read by a thread that takes no signals. */
+    (void)sigfillset(&stop);
+    (void)pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    (void)pthread_create(&thread, NULL, listen_to_orders, NULL);
+    (void)pthread_detach(thread);
+    (void)pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_stop}, NULL);
+
+    int status = engine_run(engine, &err);
+    if (status != 0)
+        log_err(LOG_ERROR, "engine", &err);
+    show_counters();
+    engine_free(engine);
+    rule_set_free(rules);
+    config_free(config);
+    return status != 0;
+}

@@ -1,0 +1,683 @@
+#!/usr/bin/env python3
+"""No PUBACK leaves before every action is safe: packet scripts against the engine.
+
+    test_ack.py [SCENARIO...]       all, or those named
+
+The engine runs in $DRIVEN, with an action whose answers this script gives (tests/support/scripted_action.h).
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+from broker import (CONNECT, DISCONNECT, MAXIMUM_PACKET, PINGREQ, PUBACK, RECEIVE_MAXIMUM, SESSION_EXPIRY, SUBSCRIBE, Broker,
+                    Connect, Failed)
+
+DRIVEN = os.path.abspath(os.environ.get("DRIVEN", "build/dev/tests/contract_driven"))
+RULE = {"sql": "SELECT n FROM 'plant/#' WHERE n > 0", "awsIotSqlVersion": "2016-03-23",
+        "actions": [{"kafka": {"topic": "readings", "key": "${topic(2)}", "clientProperties": {}}}]}
+
+
+def rule(sql, topic="readings", error=None, **more):
+    document = {"sql": sql, "awsIotSqlVersion": "2016-03-23",
+                "actions": [{"kafka": {"topic": topic, "clientProperties": {}}}], **more}
+    if error:
+        document["errorAction"] = {"kafka": {"topic": error, "clientProperties": {}}}
+    return document
+
+
+def wait_for(condition, words, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Failed(f"waited {seconds} s for {words}")
+        time.sleep(0.02)
+
+
+class Engine:
+    """The engine under test, and its fake Kafka."""
+
+    def __init__(self, folder, broker, rules=None, mqtt="", more=""):
+        self.folder = folder
+        scheme = "mqtts" if broker.context else "mqtt"
+        os.makedirs(f"{folder}/rules")
+        for name, document in (rules or {"heat": RULE}).items():
+            with open(f"{folder}/rules/{name}.json", "w", encoding="utf-8") as file:
+                json.dump(document, file)
+        with open(f"{folder}/topicrule.yaml", "w", encoding="utf-8") as file:
+            file.write(f"mqtt:\n  url: {scheme}://localhost:{broker.port}\n  client_id: unit\n{mqtt}\nrules: rules\n{more}\n")
+        self.log = open(f"{folder}/log", "w+", encoding="utf-8")  # pylint: disable=consider-using-with
+        self.child = subprocess.Popen([DRIVEN, f"{folder}/topicrule.yaml"], stdin=subprocess.PIPE,  # pylint: disable=consider-using-with
+                                      stdout=subprocess.PIPE, stderr=self.log, text=True, errors="replace")
+        self.lines, self.kept = queue.Queue(), []
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.child.stdout:
+            self.lines.put(line.rstrip("\n"))
+
+    def say(self, command):
+        """An order to the fake Kafka, which has carried it out when this returns."""
+        self.child.stdin.write(command + "\n")
+        self.child.stdin.flush()
+        if command != "counters":
+            self.line(f"done {command}")
+
+    def line(self, start, seconds=30):
+        """The next line that starts so; others stay for later."""
+        end = time.monotonic() + seconds
+        while True:
+            for line in self.kept:
+                if line.startswith(start):
+                    self.kept.remove(line)
+                    return line
+            try:
+                self.kept.append(self.lines.get(timeout=max(0.01, end - time.monotonic())))
+            except queue.Empty:
+                raise Failed(f"no line '{start}' within {seconds} s") from None
+
+    def records(self, count):
+        """The next `count` records: (client, topic, key, payload)."""
+        return [tuple(self.line("sent ").split(" ", 4)[1:]) for _ in range(count)]
+
+    def no_record(self, seconds=0.3):
+        try:
+            line = self.line("sent ", seconds)
+        except Failed:
+            return
+        raise Failed(f"a record came, and none should: {line}")
+
+    def counters(self):
+        self.say("counters")
+        return {key: int(value) for key, value in (part.split("=") for part in self.line("counters").split()[1:])}
+
+    def said(self, words):
+        with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as file:
+            return words in file.read()
+
+    def wait_said(self, words):
+        wait_for(lambda: self.said(words), f"'{words}' in the log")
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+
+    def end(self, seconds=40):
+        """The exit status after SIGTERM."""
+        self.stop()
+        return self.child.wait(seconds)
+
+
+class Stage:
+    """One scenario's broker, engine and first connection."""
+
+    def __init__(self, cleanup, tls=False, subscribes=1, connect=True, **how):
+        self.folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="topicrule-"))
+        mqtt = how.pop("mqtt", "")
+        if tls:
+            make_certificates(self.folder)
+            mqtt += f"  tls: {{ca_file: {self.folder}/ca.pem}}\n"
+        self.broker = Broker((f"{self.folder}/server.pem", f"{self.folder}/server.key") if tls else None)
+        cleanup.callback(self.broker.close)
+        self.engine = Engine(self.folder + "/engine", self.broker, mqtt=mqtt, **how)
+        cleanup.callback(self.finish)
+        self.link = None
+        if connect:
+            self.link = self.broker.accept()
+            self.link.connack()
+            self.link.subscribes(subscribes)
+
+    def finish(self):
+        """A stage that a scenario left running ends without asking."""
+        if self.engine.child.poll() is None:
+            self.engine.child.kill()
+            self.engine.child.wait()
+        elif self.engine.child.returncode not in (0, -signal.SIGKILL):
+            with open(f"{self.engine.folder}/log", encoding="utf-8", errors="replace") as file:
+                print(file.read()[-4000:])
+            raise Failed(f"the engine ended with {self.engine.child.returncode}")
+
+    def wait_counted(self, **wanted):
+        """A PUBACK may be here before it is counted."""
+        wait_for(lambda: (have := self.engine.counters()) and all(have[key] == value for key, value in wanted.items()),
+                 f"counters {wanted}; there are {self.engine.counters()}")
+
+    def publish(self, first, last, link=None, **how):
+        for n in range(first, last + 1):
+            (link or self.link).publish(f"plant/{n}", json.dumps({"n": n}).encode(), mid=n, **how)
+
+
+def make_certificates(folder):
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test ca", "-days", "2")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
+    with open(f"{folder}/ext", "w", encoding="ascii") as file:
+        file.write("subjectAltName=DNS:localhost")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext",
+            "-out", "server.pem", "-days", "2")
+
+
+# ---- the promise, over TCP and TLS
+
+
+def waits_for_kafka(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.publish(1, 5)
+    assert [record[3] for record in stage.engine.records(5)] == [f'{{"n":{n}}}' for n in range(1, 6)]
+    stage.link.quiet()
+    stage.engine.say("deliver 4")
+    stage.link.quiet()
+    stage.engine.say("deliver 1")
+    stage.link.pubacks(range(1, 6))
+    stage.publish(6, 6)
+    stage.engine.records(1)
+    stage.link.quiet()
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([6])
+    stage.wait_counted(acknowledged=6)
+
+
+def waits_for_kafka_over_tls(cleanup):
+    waits_for_kafka(cleanup, True)
+
+
+def resumed_session_waits(cleanup, tls=False):
+    """What the broker has kept arrives in one piece with CONNACK, before anything was subscribed."""
+    stage = Stage(cleanup, tls, connect=False)
+    link = stage.link = stage.broker.accept()
+    kept = [link.publish_bytes(f"plant/{n}", b'{"n":1}', mid=n) for n in range(1, 4)]
+    link.send(link.connack_bytes(session=True) + b"".join(kept))
+    stage.engine.records(3)
+    found = link.packet(1)  # SUBSCRIBE may come now or with the acknowledgements, but none of these
+    assert not found or found[0] == SUBSCRIBE, found
+    link.quiet()
+    stage.engine.say("deliver 0")
+    if not found:
+        link.expect(SUBSCRIBE)
+    link.pubacks([1, 2, 3])
+
+
+def resumed_session_waits_over_tls(cleanup):
+    resumed_session_waits(cleanup, True)
+
+
+def reconnect_waits(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.publish(1, 3)
+    stage.engine.records(3)
+    stage.link.close()
+    link = stage.broker.accept()
+    assert not link.connect.clean
+    link.connack(session=True)
+    link.subscribes()
+    stage.publish(1, 3, link, dup=True)
+    link.quiet()
+    stage.engine.no_record()  # the first three are still on their way
+    stage.engine.say("deliver 0")
+    stage.engine.records(3)
+    link.quiet()
+    stage.engine.say("deliver 0")
+    link.pubacks([1, 2, 3])
+    stage.wait_counted(reconnects=1, acknowledged=3)
+
+
+def reconnect_waits_over_tls(cleanup):
+    reconnect_waits(cleanup, True)
+
+
+def sigterm_settles_first(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.publish(1, 3)
+    stage.engine.records(3)
+    stage.engine.stop()
+    stage.link.quiet()
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+    # Our side is closed, and what the broker still sends is no reason for a reset.
+    stage.link.publish("plant/9", b'{"n":9}', mid=9)
+    stage.link.wait_closed()
+    stage.link.close()
+    assert stage.engine.child.wait(30) == 0
+
+
+def sigterm_settles_first_over_tls(cleanup):
+    sigterm_settles_first(cleanup, True)
+
+
+def sigterm_acknowledges_nothing_that_is_not_safe(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 3)
+    stage.engine.records(3)
+    stage.engine.say("deliver 2")
+    stage.engine.stop()
+    stage.link.wait_closed()  # no PUBACK, and no DISCONNECT, which would send them
+    assert stage.engine.child.wait(30) == 0
+    assert stage.engine.said("stay unacknowledged")
+
+
+def pings_while_holding(cleanup, tls=False):
+    stage = Stage(cleanup, tls, mqtt="  keepalive: 5s\n")
+    stage.publish(1, 2)
+    stage.engine.records(2)
+    stage.link.quiet(8)
+    if stage.link.pings < 2:
+        raise Failed(f"{stage.link.pings} PINGREQ in 8 s, keepalive 5 s")
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2])
+
+
+def pings_while_holding_over_tls(cleanup):
+    pings_while_holding(cleanup, True)
+
+
+def batch_is_bounded(cleanup):
+    """Many more messages than one batch takes: the rest stays in the socket."""
+    stage = Stage(cleanup)
+    many = b"".join(stage.link.publish_bytes("plant/1", b'{"n":1}', mid=1 + n % 65535) for n in range(25000))
+    threading.Thread(target=stage.link.send, args=(many,), daemon=True).start()
+    wait_for(lambda: stage.engine.counters()["begun"] >= 10000, "a full batch")
+    stage.link.quiet(1)
+    counters = stage.engine.counters()
+    assert counters["received"] == 10000, counters
+    stage.engine.say("auto on")
+    stage.link.pubacks([1 + n % 65535 for n in range(25000)])
+
+
+# ---- what an answer means
+
+
+def wait_is_tried_again(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 3)
+    stage.engine.records(3)
+    stage.engine.say("wait 1")
+    stage.engine.no_record()  # it stands behind what is in flight
+    stage.engine.say("deliver 2")
+    assert stage.engine.records(1)[0][3] == '{"n":1}'
+    stage.link.quiet()
+    stage.engine.say("deliver 1")
+    stage.link.pubacks([1, 2, 3])
+    assert stage.engine.counters()["retried"] == 1
+
+
+def refused_topic_waits_alone(cleanup):
+    rules = {"a": rule("SELECT n FROM 'a'", "one"), "b": rule("SELECT n FROM 'b'", "two")}
+    stage = Stage(cleanup, rules=rules)
+    stage.engine.say("deny one")
+    # In one piece: what came later would not be read while the first is held.
+    stage.link.send(stage.link.publish_bytes("a", b'{"n":1}', mid=1) + stage.link.publish_bytes("b", b'{"n":2}', mid=2))
+    assert stage.engine.records(1)[0][1] == "two"
+    stage.engine.say("deliver 0")
+    stage.link.quiet()
+    stage.engine.wait_said("'one' is refused: no such topic")
+    stage.engine.say("allow one")
+    assert stage.engine.records(1)[0][1] == "one"
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2])
+    stage.engine.wait_said("'one' is accepted again")
+
+
+def final_failure_is_dropped_and_said(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 2)
+    stage.engine.records(2)
+    stage.engine.say("fail 1")
+    stage.link.quiet()
+    stage.engine.say("deliver 1")
+    stage.link.pubacks([1, 2])
+    stage.engine.wait_said("heat: kafka to 'readings' failed for good: TOO_LARGE: the test says so; dropped")
+    counters = stage.engine.counters()
+    assert counters["begun"] == 2 and counters["delivered"] == 1 and counters["dropped"] == 1, counters
+
+
+def error_action_must_be_safe_too(cleanup):
+    stage = Stage(cleanup, rules={"heat": rule("SELECT n FROM 'plant/#'", error="errors.${topic(2)}")})
+    stage.link.publish("plant/7", b'{"n":1}', mid=1)
+    stage.engine.records(1)
+    stage.engine.say("fail 1")
+    _, topic, _, payload = stage.engine.records(1)[0]
+    assert topic == "errors.7"
+    told = json.loads(payload)
+    assert list(told) == ["ruleName", "topic", "cloudwatchTraceId", "clientId", "base64OriginalPayload", "failures"], told
+    assert (told["ruleName"], told["topic"], told["clientId"]) == ("heat", "plant/7", "n/a")
+    assert told["base64OriginalPayload"] == "eyJuIjoxfQ=="
+    assert told["failures"] == [{"failedAction": "KafkaAction", "failedResource": "readings",
+                                 "errorMessage": "TOO_LARGE: the test says so"}]
+    stage.link.quiet()
+    stage.engine.say("deliver 1")
+    stage.link.pubacks([1])
+    counters = stage.engine.counters()
+    assert counters["begun"] == counters["error_action"] == 1, counters
+
+
+def one_error_message_has_all_failures(cleanup):
+    document = rule("SELECT n FROM 'plant/#'", error="errors")
+    document["actions"] += [{"kafka": {"topic": "bad", "clientProperties": {}}}, {"kafka": {"topic": "third", "clientProperties": {}}}]
+    stage = Stage(cleanup, rules={"heat": document})
+    stage.publish(1, 1)
+    assert [record[1] for record in stage.engine.records(2)] == ["readings", "third"]
+    stage.engine.say("fail 2")
+    _, topic, _, payload = stage.engine.records(1)[0]
+    assert topic == "errors"
+    assert [failure["failedResource"] for failure in json.loads(payload)["failures"]] == ["bad", "readings", "third"]
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1])
+    counters = stage.engine.counters()
+    assert counters["begun"] == counters["error_action"] == 3, counters
+
+
+def failed_error_action_is_dropped_and_said(cleanup):
+    stage = Stage(cleanup, rules={"heat": rule("SELECT n FROM 'plant/#'", "bad", error="bad")})
+    stage.publish(1, 1)
+    stage.link.pubacks([1])
+    stage.engine.wait_said("heat: its error action to 'bad' failed for good: the topic is bad; dropped")
+    assert stage.engine.counters()["dropped"] == 1
+
+
+def failed_statement_goes_to_the_error_action(cleanup):
+    """A payload that is no JSON, with SELECT *, and more: semantics A33."""
+    stage = Stage(cleanup, rules={"heat": rule("SELECT *, 1 AS one FROM 'plant/#'", error="errors")})
+    stage.link.publish("plant/1", b"\xff\xfe", mid=1)
+    told = json.loads(stage.engine.records(1)[0][3])
+    assert told["failures"][0]["failedAction"] == "Sql" and told["base64OriginalPayload"] == "//4=", told
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1])
+    counters = stage.engine.counters()
+    assert counters["failed"] == counters["begun"] == counters["error_action"] == counters["not_json"] == 1, counters
+
+
+def dead_client_is_replaced(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 3)
+    stage.engine.records(3)
+    stage.engine.say("deliver 1")
+    stage.engine.say("die")
+    assert stage.engine.line("close") == "close 1"
+    again = stage.engine.records(2)
+    assert [(record[0], record[3]) for record in again] == [("2", '{"n":2}'), ("2", '{"n":3}')]
+    stage.link.quiet()
+    stage.engine.say("deliver 2")
+    stage.link.pubacks([1, 2, 3])
+
+
+def full_queue_is_waited_for(cleanup):
+    stage = Stage(cleanup)
+    stage.engine.say("take 2")
+    stage.publish(1, 4)
+    stage.engine.records(2)
+    stage.engine.say("deliver 2")
+    stage.link.quiet()
+    stage.engine.say("take -1")
+    assert [record[3] for record in stage.engine.records(2)] == ['{"n":3}', '{"n":4}']
+    stage.engine.say("deliver 2")
+    stage.link.pubacks([1, 2, 3, 4])
+
+
+# ---- who must not wait, and who hears what
+
+
+def filtered_and_unmatched_are_acknowledged(cleanup):
+    stage = Stage(cleanup)
+    stage.link.publish("plant/1", b'{"n":-1}', mid=1)
+    stage.link.publish("other", b'{"n":1}', mid=2)
+    stage.link.publish("plant", b'{"n":1}', mid=3)  # MQTT sends it for plant/#, AWS has no match
+    stage.link.pubacks([1, 2, 3])
+    counters = stage.engine.counters()
+    assert counters["filtered"] == 1 and counters["unmatched"] == 2, counters
+
+
+def retained_replay_is_ignored(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 1, retain=True)
+    stage.link.pubacks([1])
+    stage.engine.no_record()
+    assert stage.engine.counters()["retained_ignored"] == 1
+
+
+def qos_0_holds_nothing(cleanup):
+    stage = Stage(cleanup)
+    stage.link.publish("plant/1", b'{"n":1}')
+    stage.engine.records(1)
+    stage.link.publish("plant/2", b'{"n":-1}', mid=2)
+    stage.link.pubacks([2])  # the first is still open, and nobody waits for its acknowledgement
+    stage.engine.say("deliver 1")
+    stage.wait_counted(delivered=1)
+
+
+def each_rule_runs_once_for_overlapping_filters(cleanup):
+    rules = {"all": rule("SELECT n FROM 'a/#'", "all"), "one": rule("SELECT n FROM 'a/+'", "one"),
+             "same": rule("SELECT n FROM 'a/+'", "same"), "far": rule("SELECT n FROM 'z'", "far")}
+    stage = Stage(cleanup, rules=rules, connect=False)
+    link = stage.broker.accept()
+    link.connack()
+    ids = {name: asked.id for asked in link.subscribes(3) for name, _ in asked.filters}
+    assert set(ids) == {"a/#", "a/+", "z"} and ids["z"] == 1 and len(set(ids.values())) == 3, ids
+    link.publish("a/b", b'{"n":1}', mid=1, ids=[ids["a/#"]])
+    link.publish("a/b", b'{"n":1}', mid=2, ids=[ids["a/+"]])
+    assert [record[1] for record in stage.engine.records(3)] == ["all", "one", "same"]
+    stage.engine.no_record()
+    stage.engine.say("deliver 0")
+    link.pubacks([1, 2])
+
+
+def basic_ingest_reaches_one_rule(cleanup):
+    rules = {"a": rule("SELECT n, topic() AS t FROM 'x'"), "b": rule("SELECT n FROM 'x'")}
+    stage = Stage(cleanup, rules=rules, mqtt="  basic_ingest: true\n")
+    stage.link.publish("$aws/rules/a/x", b'{"n":1}', mid=1)
+    assert stage.engine.records(1)[0][3] == '{"n":1,"t":"x"}'
+    stage.engine.no_record()
+    stage.engine.say("deliver 0")
+    stage.link.publish("$aws/rules/nobody/x", b'{"n":1}', mid=2)
+    stage.link.pubacks([1, 2])
+    stage.engine.wait_said("no enabled rule has the name in '$aws/rules/nobody/x'")
+
+
+def identity_comes_from_where_the_configuration_says(cleanup):
+    sql = "SELECT clientid() AS c, principal() AS p, get_user_properties('k') AS k FROM 'plant/#'"
+    more = "identity: {client_id: {topic_level: 2}, principal: {user_property: who}}"
+    stage = Stage(cleanup, rules={"r": rule(sql)}, more=more)
+    stage.link.publish("plant/7/x", b"{}", mid=1, user=[("k", "v"), ("who", "me")])
+    assert json.loads(stage.engine.records(1)[0][3]) == {"c": "7", "p": "me", "k": ["v"]}
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1])
+
+
+def too_large_is_dropped_and_said(cleanup):
+    stage = Stage(cleanup, more="limits: {payload: 1KiB}")
+    stage.link.publish("plant/1", b'{"n":1,"x":"' + b"x" * 2000 + b'"}', mid=1)
+    stage.link.pubacks([1])
+    stage.engine.wait_said("is over limits.payload; dropped")
+    assert stage.engine.counters()["too_large"] == 1
+
+
+# ---- the session
+
+
+def asks_for_what_the_promise_needs(cleanup):
+    stage = Stage(cleanup, mqtt="  username: me\n  password: secret\n  session_expiry: 7d\n", more="limits: {payload: 1MiB}",
+                  connect=False)
+    connect = stage.broker.accept().connect
+    assert connect.level == 5 and not connect.clean and connect.client == b"unit", vars(connect)
+    assert (connect.username, connect.password) == (b"me", b"secret")
+    assert connect.properties[SESSION_EXPIRY] == 7 * 86400 and connect.properties[RECEIVE_MAXIMUM] == 65535
+    assert connect.properties[MAXIMUM_PACKET] >= 1 << 20, connect.properties
+
+
+def subscribes_at_qos_1_without_replays(cleanup):
+    stage = Stage(cleanup, connect=False)
+    link = stage.broker.accept()
+    link.connack()
+    asked = link.subscribes()[0]
+    assert asked.filters == [("plant/#", 0x21)] and asked.id == 1, (asked.filters, asked.id)
+
+
+def falls_back_to_mqtt_3(cleanup, refuse):
+    stage = Stage(cleanup, connect=False)
+    first = stage.broker.accept()
+    assert first.connect.level == 5
+    if refuse:
+        first.send(bytes([2 << 4, 2, 0, 1]))  # CONNACK of MQTT 3.1.1: unacceptable protocol version
+    first.close()
+    link = stage.broker.accept()
+    assert link.connect.level == 4 and not link.connect.clean
+    link.connack()
+    asked = link.subscribes()[0]
+    assert asked.filters == [("plant/#", 1)]
+    stage.publish(1, 2, link)
+    stage.engine.records(2)
+    link.quiet()
+    stage.engine.say("deliver 0")
+    link.pubacks([1, 2])
+
+
+def falls_back_when_mqtt_5_is_refused(cleanup):
+    falls_back_to_mqtt_3(cleanup, True)
+
+
+def falls_back_when_mqtt_5_is_not_answered(cleanup):
+    falls_back_to_mqtt_3(cleanup, False)
+
+
+def new_session_keeps_what_nobody_else_has(cleanup):
+    """The broker has forgotten us: what waited for another attempt is still sent."""
+    stage = Stage(cleanup)
+    stage.publish(1, 1)
+    stage.engine.records(1)
+    stage.engine.say("later on")
+    stage.engine.say("wait 1")
+    stage.link.close()
+    link = stage.broker.accept()
+    link.connack(session=False)
+    link.subscribes()
+    stage.engine.say("later off")
+    assert stage.engine.records(1)[0][3] == '{"n":1}'
+    stage.engine.say("deliver 1")
+    stage.wait_counted(delivered=1)
+    link.quiet()
+
+
+def resumed_session_forgets_what_comes_again(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 1)
+    stage.engine.records(1)
+    stage.engine.say("later on")
+    stage.engine.say("wait 1")
+    stage.link.close()
+    link = stage.broker.accept()
+    link.connack(session=True)
+    link.subscribes()
+    stage.wait_counted(abandoned=1)
+    stage.engine.say("later off")
+    stage.engine.no_record()
+    stage.publish(1, 1, link, dup=True)
+    stage.engine.records(1)
+    stage.engine.say("deliver 1")
+    link.pubacks([1])
+
+
+def what_came_with_the_end_is_not_produced(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 1)
+    stage.engine.records(1)
+    time.sleep(0.3)  # the batch is over: held from here on
+    stage.publish(2, 3)
+    stage.link.close()
+    link = stage.broker.accept()
+    stage.engine.say("auto on")
+    link.connack(session=True)
+    link.subscribes()
+    stage.publish(1, 3, link, dup=True)
+    link.pubacks([1, 2, 3])
+    assert stage.engine.counters()["received"] == 4
+
+
+def second_instance_is_named(cleanup):
+    stage = Stage(cleanup)
+    stage.link.disconnect(0x8E)
+    stage.link.close()
+    stage.engine.wait_said("another client has connected as 'unit': give every instance its own mqtt.client_id")
+    stage.broker.nobody(2)  # no fight
+    stage.broker.accept()
+
+
+def wrong_password_is_said_once(cleanup):
+    stage = Stage(cleanup, connect=False)
+    for _ in range(3):
+        link = stage.broker.accept()
+        link.connack(reason=0x86)
+        link.close()
+    stage.engine.wait_said("check mqtt.username and mqtt.password")
+    with open(f"{stage.engine.folder}/log", encoding="utf-8") as file:
+        assert file.read().count("check mqtt.username") == 1
+    link = stage.broker.accept()
+    link.connack()
+    link.subscribes()
+
+
+def refused_subscription_is_named(cleanup):
+    stage = Stage(cleanup, connect=False)
+    link = stage.broker.accept()
+    link.connack()
+    from broker import Subscribe  # pylint: disable=import-outside-toplevel
+    link.suback(Subscribe(link.expect(SUBSCRIBE), True), [0x87])
+    stage.engine.wait_said("heat hears nothing: the broker refuses the subscription to 'plant/#'")
+
+
+def untrusted_certificate_is_said(cleanup):
+    stage = Stage(cleanup, True, connect=False)
+    make_certificates(stage.folder)  # another authority than the engine has
+    other = Broker((f"{stage.folder}/server.pem", f"{stage.folder}/server.key"))
+    cleanup.callback(other.close)
+    stage.broker.context = other.context
+    with contextlib.suppress(OSError, Failed):
+        stage.broker.accept(5)
+    with contextlib.suppress(OSError, Failed):
+        stage.broker.accept(5)
+    stage.engine.wait_said("the broker's certificate is refused")
+
+
+def waits_for_a_broker_that_is_absent(cleanup):
+    stage = Stage(cleanup, connect=False)
+    port = stage.broker.port
+    stage.broker.close()
+    with contextlib.suppress(OSError, Failed):
+        stage.broker.accept(0.5)
+    stage.engine.wait_said(f"cannot connect to mqtt://localhost:{port}: ")
+    stage.broker = Broker()
+
+
+SCENARIOS = [value for name, value in list(globals().items())
+             if callable(value) and getattr(value, "__module__", "") == "__main__" and isinstance(value, type(rule))
+             and value.__code__.co_varnames[:1] == ("cleanup",) and name != "falls_back_to_mqtt_3"]
+
+
+def main():
+    failed = 0
+    wanted = sys.argv[1:]
+    for scenario in SCENARIOS:
+        if wanted and scenario.__name__ not in wanted:
+            continue
+        try:
+            with contextlib.ExitStack() as cleanup:
+                scenario(cleanup)
+            print(f"ok   {scenario.__name__}", flush=True)
+        except (Failed, AssertionError, OSError) as error:
+            failed += 1
+            print(f"FAIL {scenario.__name__}: {error}", flush=True)
+            if not isinstance(error, Failed):
+                traceback.print_exc()
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
