@@ -18,7 +18,8 @@ static void err_vset(struct err *err, enum err_code code, const char *format, va
     (void)vsnprintf(err->text, sizeof err->text, format, args);
 }
 
-int err_set(struct err *err, enum err_code code, const char *format, ...)
+/* Names in parentheses: the function, where the analyzer sees a macro of that name. */
+int(err_set)(struct err *err, enum err_code code, const char *format, ...)
 {
     va_list args;
 
@@ -28,7 +29,7 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
     return -1;
 }
 
-int err_at(struct err *err, enum err_code code, struct pos pos, const char *format, ...)
+int(err_at)(struct err *err, enum err_code code, struct pos pos, const char *format, ...)
 {
     va_list args;
 
@@ -39,7 +40,7 @@ int err_at(struct err *err, enum err_code code, struct pos pos, const char *form
     return -1;
 }
 
-int err_memory(struct err *err)
+int(err_memory)(struct err *err)
 {
     return err_set(err, ERR_MEMORY, "out of memory");
 }

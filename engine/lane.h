@@ -230,7 +230,7 @@ bool lane_has_room(const struct lane *lane);
  * ------------------------------------------------------------------------------ */
 
 /* evaluate.c: run every rule that hears the message. */
-void evaluate(struct lane *lane, const struct message *message);
+void evaluate(struct lane *lane, const struct message *in);
 
 /* dispatch.c: a copy of the record goes on its way; `firing` is open for it until it is settled. */
 void dispatch(struct lane *lane, struct firing *firing, struct lane_action *action,
@@ -251,7 +251,7 @@ void dispatch_done(struct lane *lane);
 
 /* settle.c */
 struct firing *settle_open(struct lane *lane, struct lane_rule *rule, const struct message *message);
-void settle_result(void *client, const struct action_result *result); /* an action_events callback */
+void settle_result(void *context, const struct action_result *result); /* an action_events callback */
 /* One action of the firing failed for good. `action` NULL: the statement. */
 void settle_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
                     struct span resource, const char *text);

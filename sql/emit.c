@@ -1,6 +1,7 @@
 /* emit.c - tree -> flat steps. */
 #include "emitter.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void emit_expr(struct emitter *emitter, const struct expr *expr);
@@ -369,6 +370,7 @@ static void emit_select(struct emitter *emitter, const struct select *select)
         /* The usual rule: each value is printed as soon as it is there, and no Object is built. */
         emit(emitter, STEP_OPEN, select->place);
         for (const struct item *item = first; item; item = item->next) {
+            assert(item->alias); /* check.c gave each a name */
             emit_expr(emitter, item->value);
             emit_key(emitter, emit(emitter, STEP_PRINT, item->value->place), item->alias->text);
         }

@@ -1,6 +1,8 @@
 /* eval.c - the loop that runs for every message. */
 #include "eval.h"
 
+#include <assert.h>
+
 /* A nested query while it runs. */
 struct frame {
     struct value source, element;
@@ -60,11 +62,18 @@ static int run_payload(const struct machine *machine, const struct step *step, s
     return 0;
 }
 
+/* The nested query of that level, counted from 1. */
+static struct frame *frame_of(const struct machine *machine, unsigned level)
+{
+    assert(machine->frames && level > 0);
+    return &machine->frames[level - 1];
+}
+
 /* The nearest element that has the name, from the inside out; the payload last. */
 static int run_name(const struct machine *machine, const struct step *step, struct value *out)
 {
     for (unsigned level = step->level; level > step->bound; level--) {
-        struct value found = value_member(&machine->frames[level - 1].element, step->names[0]);
+        struct value found = value_member(&frame_of(machine, level)->element, step->names[0]);
 
         if (found.type != VALUE_UNDEFINED) {
             *out = walk_names(found, step->names + 1, step->count - 1);
@@ -72,7 +81,7 @@ static int run_name(const struct machine *machine, const struct step *step, stru
         }
     }
     if (step->bound) {
-        *out = walk_names(machine->frames[step->bound - 1].element, step->names + 1, step->count - 1);
+        *out = walk_names(frame_of(machine, step->bound)->element, step->names + 1, step->count - 1);
         return 0;
     }
     if (get_payload(machine, out) < 0)
@@ -125,7 +134,7 @@ static bool query_open(struct frame *frame, const struct value *source)
 /* 1: there is an element; 0: none; -1: limit. */
 static int query_next(const struct machine *machine, const struct step *step, size_t body)
 {
-    struct frame *frame = &machine->frames[step->level - 1];
+    struct frame *frame = frame_of(machine, step->level);
     struct sql_scope *scope = machine->run->scope;
     bool failed = false;
 
@@ -305,7 +314,7 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
             n++;
             break;
         case STEP_ELEMENT:
-            stack[n++] = walk_names(machine.frames[s->level - 1].element, s->names, s->count);
+            stack[n++] = walk_names(frame_of(&machine, s->level)->element, s->names, s->count);
             break;
         case STEP_PAYLOAD:
             if (run_payload(&machine, s, &stack[n]) < 0)
@@ -425,7 +434,7 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
         case STEP_QUERY: {
             struct value source = stack[--n];
 
-            if (!query_open(&machine.frames[s->level - 1], &source)) {
+            if (!query_open(frame_of(&machine, s->level), &source)) {
                 stack[n++] = s->flag ? value_boolean(false) : VALUE_NOTHING;
                 pc = s->target;
             }
@@ -437,13 +446,13 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
             if (more < 0)
                 goto fail;
             if (more == 0) {
-                stack[n++] = s->flag ? value_boolean(false) : query_results(&machine.frames[s->level - 1]);
+                stack[n++] = s->flag ? value_boolean(false) : query_results(frame_of(&machine, s->level));
                 pc = s->target;
             }
             break;
         }
         case STEP_COLLECT:
-            if (query_collect(&machine, &machine.frames[s->level - 1], &stack[--n]) < 0)
+            if (query_collect(&machine, frame_of(&machine, s->level), &stack[--n]) < 0)
                 goto fail;
             break;
         case STEP_FOUND:
