@@ -20,11 +20,14 @@ struct machine {
     struct err *err;
 };
 
-static struct value walk_names(struct value value, const struct span *names, size_t count)
+/* *value becomes what stands below it under the names. */
+static int walk_names(const struct machine *machine, struct value *value, const struct span *names,
+                      size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        value = value_member(&value, names[i]);
-    return value;
+        if (scope_field(machine->run->scope, value, names[i], value, machine->err) < 0)
+            return -1;
+    return 0;
 }
 
 /* The payload, if it is an object or array. 0 and Undefined if it is not, -1 if it cannot be read. */
@@ -58,8 +61,7 @@ static int run_payload(const struct machine *machine, const struct step *step, s
                        "nothing can be added to a payload that is no JSON object: %s",
                        scope->payload_kind == PAYLOAD_BINARY && scope->payload_err ? scope->payload_err->text
                                                                                    : "it is a bare value");
-    *out = walk_names(*out, step->names, step->count);
-    return 0;
+    return walk_names(machine, out, step->names, step->count);
 }
 
 /* The nested query of that level, counted from 1. */
@@ -73,21 +75,19 @@ static struct frame *frame_of(const struct machine *machine, unsigned level)
 static int run_name(const struct machine *machine, const struct step *step, struct value *out)
 {
     for (unsigned level = step->level; level > step->bound; level--) {
-        struct value found = value_member(&frame_of(machine, level)->element, step->names[0]);
-
-        if (found.type != VALUE_UNDEFINED) {
-            *out = walk_names(found, step->names + 1, step->count - 1);
-            return 0;
-        }
+        if (scope_field(machine->run->scope, &frame_of(machine, level)->element, step->names[0], out,
+                        machine->err) < 0)
+            return -1;
+        if (out->type != VALUE_UNDEFINED)
+            return walk_names(machine, out, step->names + 1, step->count - 1);
     }
     if (step->bound) {
-        *out = walk_names(frame_of(machine, step->bound)->element, step->names + 1, step->count - 1);
-        return 0;
+        *out = frame_of(machine, step->bound)->element;
+        return walk_names(machine, out, step->names + 1, step->count - 1);
     }
     if (get_payload(machine, out) < 0)
         return -1;
-    *out = walk_names(*out, step->names, step->count);
-    return 0;
+    return walk_names(machine, out, step->names, step->count);
 }
 
 static int run_array(const struct machine *machine, const struct value *values, size_t count,
@@ -305,7 +305,8 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
         case STEP_FIELD:
             if (get_payload(&machine, &stack[n]) < 0)
                 goto fail;
-            stack[n] = walk_names(stack[n], s->names, s->count);
+            if (walk_names(&machine, &stack[n], s->names, s->count) < 0)
+                goto fail;
             n++;
             break;
         case STEP_NAME:
@@ -314,7 +315,10 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
             n++;
             break;
         case STEP_ELEMENT:
-            stack[n++] = walk_names(frame_of(&machine, s->level)->element, s->names, s->count);
+            stack[n] = frame_of(&machine, s->level)->element;
+            if (walk_names(&machine, &stack[n], s->names, s->count) < 0)
+                goto fail;
+            n++;
             break;
         case STEP_PAYLOAD:
             if (run_payload(&machine, s, &stack[n]) < 0)
@@ -326,7 +330,10 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
                 value_string((struct span){scope->message.payload.data, scope->message.payload.size});
             break;
         case STEP_VARIABLE: stack[n++] = scope->variables[s->level]; break;
-        case STEP_MEMBER: stack[n - 1] = walk_names(stack[n - 1], s->names, s->count); break;
+        case STEP_MEMBER:
+            if (walk_names(&machine, &stack[n - 1], s->names, s->count) < 0)
+                goto fail;
+            break;
 
         case STEP_OR:
         case STEP_AND:

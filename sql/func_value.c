@@ -26,9 +26,7 @@ static int fn_get(const struct call *call, struct value *out, struct err *err)
         if (key->type != VALUE_STRING) /* a key is not converted */
             return 0;
         int had = arg_text(call, 1, &text, err);
-        if (had > 0)
-            *out = value_member(from, text);
-        return had < 0 ? -1 : 0;
+        return had > 0 ? scope_member(call->scope, from, text, out, err) : had;
     }
     if (from->type != VALUE_ARRAY && from->type != VALUE_STRING)
         return 0;

@@ -35,6 +35,10 @@ void sql_scope_begin(struct sql_scope *scope, const struct sql_message *message)
     scope->message = *message;
     scope->payload_is_read = false;
     scope->variables_of = NULL;
+    if (scope->any_field_seen) {
+        memset(scope->fields_seen, 0, sizeof scope->fields_seen);
+        scope->any_field_seen = false;
+    }
 }
 
 struct arena *sql_scope_arena(struct sql_scope *scope)
@@ -79,4 +83,39 @@ bool scope_charge(struct sql_scope *scope, uint64_t steps, struct err *err)
     err_set(err, ERR_LIMIT, "this takes more than the %llu steps that one evaluation may take",
             (unsigned long long)scope->limits.steps);
     return false;
+}
+
+/* Members that one step pays for. Smaller objects are searched for nothing. */
+enum { MEMBERS_PER_STEP = 64 };
+
+int scope_member(struct sql_scope *scope, const struct value *object, struct span name, struct value *out,
+                 struct err *err)
+{
+    if (object->type == VALUE_OBJECT) {
+        size_t count = value_count(object);
+
+        if (count > MEMBERS_PER_STEP && !scope_charge(scope, count / MEMBERS_PER_STEP, err))
+            return -1;
+    }
+    *out = value_member(object, name);
+    return 0;
+}
+
+int scope_field(struct sql_scope *scope, const struct value *object, struct span name, struct value *out,
+                struct err *err)
+{
+    if (object->type != VALUE_OBJECT || object->form != FORM_NODE || value_count(object) <= MEMBERS_PER_STEP)
+        return scope_member(scope, object, name, out, err);
+
+    uintptr_t mix = (uintptr_t)object->node / 16 + (uintptr_t)name.data * 31;
+    struct field_seen *seen = &scope->fields_seen[(mix ^ mix >> 8) % FIELDS_SEEN];
+
+    if (seen->object != object->node || seen->name.data != name.data || seen->name.size != name.size) {
+        *seen = (struct field_seen){.object = object->node, .name = name};
+        scope->any_field_seen = true;
+        if (scope_member(scope, object, name, &seen->found, err) < 0)
+            return -1;
+    }
+    *out = seen->found;
+    return 0;
 }

@@ -11,6 +11,16 @@ enum { SQL_VARIABLES = 10 }; /* SET variables in one statement, AWS's limit */
 struct pattern_cache; /* func_regex.c: compiled regular expressions by text, bounded, kept over messages */
 struct time_cache;    /* func_time.c: formatters by pattern and zone, bounded */
 
+/* Where the field of a large object was found: queries over an array look for the same one again and again.
+ */
+struct field_seen {
+    const struct node *object;
+    struct span name; /* of the program, so that its address tells it */
+    struct value found;
+};
+
+enum { FIELDS_SEEN = 16 };
+
 struct sql_scope {
     const struct sql_host *host; /* borrowed */
     struct sql_limits limits;
@@ -26,6 +36,9 @@ struct sql_scope {
     struct value variables[SQL_VARIABLES];
     size_t variables_room; /* bytes that further ones may take */
 
+    bool any_field_seen;
+    struct field_seen fields_seen[FIELDS_SEEN];
+
     uint64_t steps; /* left for the current statement or template */
 
     struct pattern_cache *patterns; /* made on first use; freed by pattern_cache_free */
@@ -37,6 +50,13 @@ enum payload_kind scope_payload(struct sql_scope *scope);
 
 /* Charge `steps` of work, as loops over long data should. False, with `err`, when the budget is used up. */
 bool scope_charge(struct sql_scope *scope, uint64_t steps, struct err *err);
+
+/* value_member for data of any size: what must be searched is charged for. Return 0, or -1 with `err`.
+ * scope_field is for names that live as long as the message, as those of a program do: it remembers. */
+int scope_field(struct sql_scope *scope, const struct value *object, struct span name, struct value *out,
+                struct err *err);
+int scope_member(struct sql_scope *scope, const struct value *object, struct span name, struct value *out,
+                 struct err *err);
 
 void pattern_cache_free(struct pattern_cache *cache); /* NULL is a no-op */
 void time_cache_free(struct time_cache *cache);
