@@ -195,11 +195,16 @@ static int check(const struct test_case *test, struct err *err)
 int case_read(struct span line, struct test_case *test, struct err *err)
 {
     struct sql_json root;
+    struct err inner = {0};
 
     *test = (struct test_case){.version = SQL_2016_03_23};
     arena_init(&test->arena, CASE_MEMORY);
-    if (sql_json_read(line, &root, err))
-        return -1;
+    if (sql_json_read(line, &root, &inner)) {
+        const char *why = strstr(inner.text, ": "); /* the reader speaks of a payload */
+
+        return err_set(err, ERR_SYNTAX, "the line is not JSON, column %u%s", inner.pos.column,
+                       why ? why : "");
+    }
     if (root.kind != SQL_JSON_OBJECT)
         return err_set(err, ERR_SYNTAX, "a case is an object, and this is %s", sql_json_kind_name(root.kind));
     return take_members(&root, test, err) || take_numbers(test, err) || check(test, err) ? -1 : 0;

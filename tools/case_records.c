@@ -4,7 +4,9 @@
 #include "record.h"
 #include "types.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct rule *case_rule(const struct test_case *test, const char *folder, struct err *err)
 {
@@ -19,8 +21,10 @@ struct rule *case_rule(const struct test_case *test, const char *folder, struct 
         (void)err_memory(err);
         return NULL;
     }
-    struct rule *rule = rule_load(path, &options, &report);
-    if (!rule) {
+    struct rule *rule = NULL;
+    if (access(path, R_OK) != 0) {
+        (void)err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    } else if (!(rule = rule_load(path, &options, &report))) {
         (void)err_set(err, ERR_VALUE, "%s: the rule is refused", path);
         for (size_t i = report.count; i-- > 0;)
             if (report.findings[i].severity == SEVERITY_ERROR)

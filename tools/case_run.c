@@ -17,39 +17,41 @@ void verdict_done(struct verdict *verdict)
     buf_done(&verdict->missing);
 }
 
-static void fail(const struct test_case *test, struct verdict *verdict, const char *got)
+static void fail(struct verdict *verdict, const char *want, const char *got)
 {
     verdict->passed = false;
-    buf_text(&verdict->want, test->has[CASE_error]      ? "the rule to be refused"
-                             : test->has[CASE_noMatch]  ? "no match"
-                             : test->has[CASE_template] ? "a text"
-                                                        : "a match");
+    buf_text(&verdict->want, want);
     buf_text(&verdict->got, got);
 }
 
-static void fail_err(const struct test_case *test, struct verdict *verdict, const struct err *err)
+static void fail_err(struct verdict *verdict, const char *want, const struct err *err)
 {
     char text[sizeof err->text + sizeof err->mark + 600];
 
     err_print(err, text, sizeof text);
-    fail(test, verdict, text);
+    fail(verdict, want, text);
     if (err->code == ERR_NAME)
         buf_text(&verdict->missing, err->text);
 }
 
-static int prepare(const struct test_case *test, const char *folder, struct subject *subject, struct err *err)
+enum prepared { PREPARED, REFUSED, WRONG }; /* WRONG: the case itself */
+
+static enum prepared prepare(const struct test_case *test, const char *folder, struct subject *subject,
+                             struct err *err)
 {
     if (test->has[CASE_rule]) {
         if (!(subject->rule = case_rule(test, folder, err)))
-            return -1;
+            return err->code == ERR_IO ? WRONG : REFUSED;
         subject->program = subject->rule->program;
-        if (test->has[CASE_sqlVersion] && sql_program_version(subject->program) != test->version)
-            return err_set(err, ERR_VALUE, "'sqlVersion' contradicts the rule, whose version is %s",
-                           sql_version_name(sql_program_version(subject->program)));
+        if (test->has[CASE_sqlVersion] && sql_program_version(subject->program) != test->version) {
+            (void)err_set(err, ERR_VALUE, "'sqlVersion' contradicts the rule, whose version is %s",
+                          sql_version_name(sql_program_version(subject->program)));
+            return WRONG;
+        }
     }
     if (test->has[CASE_sql]) {
         if (!(subject->own = sql_compile(test->text[CASE_sql], test->version, NULL, err)))
-            return -1;
+            return REFUSED;
         subject->program = subject->own;
     }
     if (test->has[CASE_template]) {
@@ -57,9 +59,9 @@ static int prepare(const struct test_case *test, const char *folder, struct subj
 
         subject->tmpl = sql_template_compile(test->text[CASE_template], subject->program, version, err);
         if (!subject->tmpl)
-            return -1;
+            return REFUSED;
     }
-    return 0;
+    return PREPARED;
 }
 
 static void drop(struct subject *subject)
@@ -191,17 +193,17 @@ static void run(const struct test_case *test, const struct subject *subject, str
     else if (subject->program)
         outcome = sql_run(subject->program, scope, &payload, &err);
     if (outcome == SQL_FAILED) {
-        fail_err(test, verdict, &err);
+        fail_err(verdict, test->has[CASE_noMatch] ? "no match" : "a match", &err);
     } else if (test->has[CASE_noMatch]) {
         if (outcome == SQL_MATCHED) {
-            fail(test, verdict, "");
+            fail(verdict, "no match", "");
             show_bytes(payload, &verdict->got);
         }
     } else if (outcome == SQL_FILTERED) {
-        fail(test, verdict, "no match");
+        fail(verdict, "a match", "no match");
     } else if (subject->tmpl) {
         if (sql_template_expand(subject->tmpl, scope, &text, &err))
-            fail_err(test, verdict, &err);
+            fail_err(verdict, "a text", &err);
         else
             verdict->passed = compare_text(test, &text, verdict);
     } else {
@@ -228,15 +230,18 @@ void case_run(const struct test_case *test, const char *folder, struct verdict *
         trial.secrets = test->json[CASE_secrets];
     arena_init(&arena, (size_t)256 << 20);
 
-    if (prepare(test, folder, &subject, &err)) {
+    enum prepared prepared = prepare(test, folder, &subject, &err);
+    if (prepared == WRONG) {
+        fail_err(verdict, "a case", &err);
+    } else if (prepared == REFUSED) {
         if (!test->has[CASE_error])
-            fail_err(test, verdict, &err);
+            fail_err(verdict, "to be accepted", &err);
     } else if (test->has[CASE_error]) {
-        fail(test, verdict, "it was accepted");
+        fail(verdict, "to be refused", "it was accepted");
     } else {
         scope = sql_scope_new(&trial.host, SQL_LIMITS_DEFAULT, &err);
         if (!scope || make_message(test, &arena, &message, &err))
-            fail_err(test, verdict, &err);
+            fail_err(verdict, "a case", &err);
         else
             run(test, &subject, scope, &message, verdict);
     }

@@ -85,7 +85,7 @@ int eval_rule(const char *file, bool explain, struct sql_scope *scope, struct sq
     struct rule *rule = rule_load(file, &options, &report);
     int status = STATUS_FINE;
 
-    paint_report(&report, stderr);
+    paint_errors(&report, stderr);
     report_done(&report);
     if (!rule)
         return STATUS_BAD;

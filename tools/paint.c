@@ -53,3 +53,10 @@ void paint_report(const struct report *report, FILE *out)
             finding(&report->findings[i].err, "warning", PAINT_YELLOW, out);
     }
 }
+
+void paint_errors(const struct report *report, FILE *out)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (report->findings[i].severity == SEVERITY_ERROR)
+            finding(&report->findings[i].err, "error", PAINT_RED, out);
+}

@@ -18,6 +18,8 @@ const char *paint_off(FILE *out);
 
 /* report_print with coloured severities. */
 void paint_report(const struct report *report, FILE *out);
+/* Without the warnings: where something else is asked for than what `check` says. */
+void paint_errors(const struct report *report, FILE *out);
 /* "error: ..." with the mark below. */
 void paint_err(const struct err *err, FILE *out);
 

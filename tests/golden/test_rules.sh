@@ -1,0 +1,85 @@
+#!/bin/bash
+# Whole rules as a user meets them: `check`, `eval --rule`, `test`, and a daemon that cannot start.
+set -uo pipefail
+cd "$(dirname "$0")/program" || exit 1
+# shellcheck source=tests/golden/lib.sh
+. ../lib.sh
+examples=../../../rules/examples
+
+# ---- check
+try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'GSSAPI' check aws_kafka_action.json
+says '^clean_readings: ok, 1 action, topic plant/\+/temp' check $examples
+try 2 '' '^error: broken.json: sql: 1:44: expected a topic filter' check broken.json
+try 2 '' 'no-such-folder' check no-such-folder
+try 2 'bytes: ok, 1 action, topic raw/#' '^error: broken.json' check bytes.yaml broken.json
+
+mkdir "$scratch/rules"
+cp bytes.yaml "$scratch/rules/"
+printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/good.yaml"
+try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT: records cross the network readable' check -c "$scratch/good.yaml"
+try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'GSSAPI' check -c "$scratch/good.yaml" aws_kafka_action.json
+printf 'mqtt: {ulr: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/typo.yaml"
+try 2 '' "ulr.*url" check -c "$scratch/typo.yaml"
+try 2 '' 'topicrule.yaml' check -c /no/such/topicrule.yaml
+# A rule that relies on what a subscriber is not told is warned of, until the configuration says where it comes from.
+printf "sql: SELECT clientid() AS c FROM 'a/+'\nactions:\n  - kafka: {topic: t, clientProperties: {bootstrap.servers: 'k:9092', security.protocol: PLAINTEXT}}\n" \
+    >"$scratch/rules/who.yaml"
+try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' "clientid\(\) will be 'n/a'" check -c "$scratch/good.yaml"
+printf 'identity: {client_id: {topic_level: 2}}\n' >>"$scratch/good.yaml"
+"$TOPICRULE" check -c "$scratch/good.yaml" 2>&1 | grep -q 'clientid()' && {
+    echo "FAIL: identity.client_id is set, and there is still a warning"
+    failed=$((failed + 1))
+}
+mkdir "$scratch/none"
+printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: none\n' >"$scratch/empty.yaml"
+try 0 '' 'no rules here' check -c "$scratch/empty.yaml"
+
+# ---- run, where it cannot start
+try 2 '' 'no rule is left to run' run -c "$scratch/empty.yaml"
+try 2 '' 'no-such.yaml' run -c "$scratch/no-such.yaml"
+try 2 '' "'extra' is not expected here" run extra
+
+# ---- eval --rule: one line an action, exact, without secrets
+hot='{"temp":61,"machine":"m7","line":6,"unit":"C"}'
+"$TOPICRULE" eval --rule heat.json --topic plant/7/temp --payload "$hot" >"$scratch/out" 2>"$scratch/err"
+[ $? = 0 ] && [ "$(wc -l <"$scratch/out")" = 2 ] && [ ! -s "$scratch/err" ] || {
+    echo "FAIL eval --rule: $(cat "$scratch/out" "$scratch/err")"
+    failed=$((failed + 1))
+}
+for part in '^{"action":"kafka","topic":"alarms.7","key":"m7","partition":2,"headers":\[\["unit","C"\],\["limit","50"\]\],"timestamp":null,"value":{"celsius":61,"at":[0-9]*},"clientProperties":{"bootstrap.servers":"kafka:9092"' \
+    '"sasl.plain.username":"gateway"' '"sasl.plain.password":"\*\*\*\*"' '^{"action":"kafka","topic":"second","key":null,"partition":null,"headers":\[\]'; do
+    grep -q -- "$part" "$scratch/out" || {
+        echo "FAIL eval --rule: no $part in $(cat "$scratch/out")"
+        failed=$((failed + 1))
+    }
+done
+if grep -q hunter2 "$scratch/out" "$scratch/err"; then
+    echo "FAIL eval --rule shows a password"
+    failed=$((failed + 1))
+fi
+try 1 '' 'WHERE is not true' eval --rule heat.json --topic plant/7/temp --payload '{"temp":50}'
+try 1 '' "does not take 'plant/7/humidity'" eval --rule heat.json --topic plant/7/humidity --payload "$hot"
+try 2 '' '^error: broken.json: sql: 1:44: expected a topic filter' eval --rule broken.json --topic a
+try 2 '' 'no-such.json' eval --rule no-such.json --topic a
+try 0 '' 'CONST' eval --rule heat.json --explain
+# An action that cannot be carried out is an error; the others are shown all the same.
+"$TOPICRULE" eval --rule heat.json --topic 'plant/a b/temp' --payload "$hot" >"$scratch/out" 2>"$scratch/err"
+[ $? = 2 ] && grep -q '^{"action":"kafka","topic":"second"' "$scratch/out" && grep -q "heat.json: .*'alarms.a b' is no Kafka topic" "$scratch/err" || {
+    echo "FAIL eval --rule with a bad topic: $(cat "$scratch/out" "$scratch/err")"
+    failed=$((failed + 1))
+}
+printf '\000\377' >"$scratch/bytes"
+says '"valueBase64":"AP8="' eval --rule bytes.yaml --topic raw/1 --payload-file "$scratch/bytes"
+says '"value":"no json"' eval --rule bytes.yaml --topic raw/1 --payload 'no json'
+
+# ---- test
+try 0 '18 passed, 0 failed' '' test passing.jsonl
+"$TOPICRULE" test failing.jsonl >"$scratch/out" 2>"$scratch/err"
+[ $? = 1 ] && diff failing.want "$scratch/out" || failed=$((failed + 1))
+try 2 '18 passed, 0 failed' 'no-such.jsonl: No such file' test no-such.jsonl passing.jsonl
+try 2 '' 'which file' test
+[ "$(cd / && "$TOPICRULE" test "$OLDPWD/passing.jsonl")" = '18 passed, 0 failed' ] || {
+    echo "FAIL: a rule's path is relative to the case file"
+    failed=$((failed + 1))
+}
+the_end
