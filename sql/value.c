@@ -61,6 +61,7 @@ struct value node_value(const struct node *node, const char *base)
         break;
     case VALUE_STRING:
         value.form = node->escaped ? FORM_RAW : FORM_PLAIN;
+        value.verbatim = node->verbatim;
         value.text = node_text(node, base);
         break;
     case VALUE_ARRAY:

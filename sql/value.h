@@ -39,8 +39,8 @@ struct value {
     unsigned char type; /* enum value_type */
     unsigned char form; /* enum value_form */
     bool secret;        /* get_secret took part */
-    /* FORM_RAW numbers: bit 1 << version when `text` is just what value_print would write. 0 is always right.
-     */
+    /* FORM_RAW: bit 1 << version when `text` is just what value_print would write (a STRING: between the
+     * quotes). 0 is always right. */
     unsigned char verbatim;
     union {
         bool boolean;
