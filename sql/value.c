@@ -96,6 +96,17 @@ size_t value_count(const struct value *container)
     return count;
 }
 
+size_t value_weight(const struct value *value)
+{
+    enum { BYTES_A_STEP = 64 };
+
+    if (value->type == VALUE_STRING)
+        return value->text.size / BYTES_A_STEP;
+    if (!is_container(value))
+        return 0;
+    return value->form == FORM_LIST ? value->list.count : value->node->next;
+}
+
 /* Does this key, as written, spell `name`? */
 static bool spells(const struct node *key, const char *base, struct span name)
 {
