@@ -58,5 +58,4 @@ const struct backend_type backend_credentials = {
     .open = credentials_open,
     .close = credentials_close,
     .fetch = credentials_fetch,
-    .poll_ms = FILES_POLL_MS,
 };

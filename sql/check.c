@@ -116,6 +116,20 @@ static bool is_text(const struct expr *expr, const char *text)
            span_is(expr->literal.text, text);
 }
 
+/* A pattern, zone or mode that is written out and can never work deserves a word before the first message. */
+static void warn_of_doubt(struct compile *compile, const struct expr *expr)
+{
+    enum { LOOKED_AT = 3 };
+    const struct value *args[LOOKED_AT] = {NULL};
+    unsigned argc = 0;
+    char why[240];
+
+    for (const struct expr *arg = expr->args; arg && argc < LOOKED_AT; arg = arg->next)
+        args[argc++] = arg->kind == EXPR_LITERAL ? &arg->literal : NULL;
+    if (sql_func_doubt(expr->func, args, argc, why, sizeof why))
+        compile_warn(compile, expr->place, "%s(): %s; this is always Undefined", expr->func->name, why);
+}
+
 static int check_call(struct checker *checker, struct expr *expr)
 {
     struct compile *compile = checker->compile;
@@ -151,6 +165,8 @@ static int check_call(struct checker *checker, struct expr *expr)
                      ((int)expr->argc < func->least ? func->least : func->most) == 1 ? "" : "s", expr->argc);
     else
         expr->func = func;
+    if (expr->func)
+        warn_of_doubt(compile, expr);
     return 0;
 }
 

@@ -81,7 +81,13 @@ int arg_int(const struct call *call, unsigned i, struct number *out, struct err 
 
 int arg_text(const struct call *call, unsigned i, struct span *out, struct err *err)
 {
-    return converted(value_to_text(&call->args[i], call->version, &call->scope->arena, out), err);
+    enum { FREE = 256 }; /* short texts cost no more than the step that asks for them */
+    int had = converted(value_to_text(&call->args[i], call->version, &call->scope->arena, out), err);
+
+    /* Whoever asks for a text looks at all of it, and a nested query may ask for each element of an array. */
+    if (had > 0 && out->size > FREE && !scope_charge(call->scope, out->size / 16, err))
+        return -1;
+    return had;
 }
 
 void *call_alloc(const struct call *call, size_t size, struct err *err)

@@ -50,6 +50,20 @@ const struct sql_func *sql_func_find(struct span name); /* any case; NULL if unk
 /* For "did you mean": i-th name, NULL past the end; the context is not used. */
 const char *sql_func_name(const void *context, size_t index);
 
+/* ---- what is known at load
+ * ----------------------------------------------------------------------------------- */
+
+/* Why a call with these constant arguments can never give a value, for a warning; `args[i]` is NULL where the
+ * argument is not a literal. False: no doubt. */
+bool sql_func_doubt(const struct sql_func *func, const struct value *const args[], unsigned argc, char *why,
+                    size_t room);
+
+/* For func_doubt.c: why a pattern is no good, as a constant text (`at`: the byte where), or NULL. */
+const char *sql_regex_doubt(struct span pattern, size_t *at);
+/* `reads`: for time_to_epoch, else for parse_time. */
+const char *sql_time_doubt(struct span pattern, bool reads);
+bool sql_zone_is_known(struct span id);
+
 /* ---- helpers that most functions start with ---- */
 
 /* Standard conversion of argument `i`. 1: converted; 0: the result is Undefined, return 0 at once; -1: error,

@@ -34,7 +34,7 @@ static int fn_md2(const struct call *call, struct value *out, struct err *err)
     if (had <= 0)
         return had;
     /* 18 rounds over 48 bytes for every 16: by far the slowest of the digests */
-    if (!scope_charge(call->scope, text.size / 4, err))
+    if (!scope_charge(call->scope, text.size, err))
         return -1;
     md2(text, bytes);
     return give_hex(call, bytes, sizeof bytes, out, err);
@@ -49,8 +49,6 @@ static int digest(const struct call *call, const EVP_MD *kind, struct value *out
 
     if (had <= 0)
         return had;
-    if (!scope_charge(call->scope, text.size / 64, err))
-        return -1;
     if (EVP_Digest(text.data, text.size, bytes, &size, kind, NULL) != 1)
         return 0; /* switched off in this OpenSSL (md5 under FIPS): no value */
     return give_hex(call, bytes, size, out, err);
@@ -110,8 +108,6 @@ static int fn_decode(const struct call *call, struct value *out, struct err *err
         had = call->args[0].type == VALUE_STRING ? arg_text(call, 0, &text, err) : 0; /* A30 */
     if (had <= 0)
         return had;
-    if (!scope_charge(call->scope, text.size / 16, err))
-        return -1;
     switch (base64_decode(text, arena, &text)) {
     case BASE64_LIMIT: return call_full(err);
     case BASE64_INVALID: *out = value_null(); return 0;

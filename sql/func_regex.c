@@ -45,7 +45,7 @@ struct pattern_cache {
     uint32_t pairs; /* that `found` has room for */
 };
 
-/* ---- the cache ---------------------------------------------------------------------------------------- */
+/* ---- the cache ---- */
 
 static void pattern_free(struct pattern *pattern)
 {
@@ -100,7 +100,7 @@ static struct pattern *cache_find(struct pattern_cache *cache, struct span text)
     return NULL;
 }
 
-/* ---- what a match costs ------------------------------------------------------------------------------- */
+/* ---- what a match costs ---- */
 
 struct work {
     struct sql_scope *scope;
@@ -131,7 +131,7 @@ static int count_work(pcre2_callout_block *block, void *data)
     return scope_charge(work->scope, 1 + moved / 8, work->err) ? 0 : PCRE2_ERROR_CALLOUT;
 }
 
-/* ---- compiling ---------------------------------------------------------------------------------------- */
+/* ---- compiling ---- */
 
 static struct pattern_cache *cache_get(struct sql_scope *scope, struct err *err)
 {
@@ -225,7 +225,7 @@ static struct pattern *pattern_get(struct sql_scope *scope, struct span text, st
     return pattern;
 }
 
-/* ---- matching ----------------------------------------------------------------------------------------- */
+/* ---- matching ---- */
 
 struct search {
     const struct call *call;
@@ -371,7 +371,7 @@ static int fn_regexp_substr(const struct call *call, struct value *out, struct e
     return had < 0 ? -1 : 0; /* no match: Undefined (A22) */
 }
 
-/* ---- replacing ---------------------------------------------------------------------------------------- */
+/* ---- replacing ---- */
 
 /* A stretch of the replacement: plain text, or a group. */
 struct piece {
@@ -503,6 +503,26 @@ static int fn_regexp_replace(const struct call *call, struct value *out, struct 
         return call_full(err);
     *out = value_string(buf_view(&result));
     return 0;
+}
+
+const char *sql_regex_doubt(struct span pattern, size_t *at)
+{
+    struct regex_text parts;
+    const char *why = NULL;
+    int code;
+
+    *at = 0;
+    if (pattern.size > PATTERN_LONGEST)
+        return "the pattern is longer than 16 KiB";
+    if (regex_translate(pattern, 0, &parts, &why, at) != REGEX_FINE)
+        return why;
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)(parts.text.data ? parts.text.data : ""), parts.text.size,
+                      PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &(PCRE2_SIZE){0}, NULL);
+
+    regex_text_done(&parts);
+    pcre2_code_free(compiled);
+    return compiled ? NULL : "the pattern is too large";
 }
 
 const struct sql_func sql_regex_funcs[] = {

@@ -34,7 +34,8 @@ static size_t find(struct span text, struct span needle, size_t from)
 {
     if (needle.size == 0)
         return from;
-    const char *at = memmem(text.data + from, text.size - from, needle.data, needle.size);
+    const char *at = needle.size == 1 ? memchr(text.data + from, needle.data[0], text.size - from)
+                                      : memmem(text.data + from, text.size - from, needle.data, needle.size);
 
     return at ? (size_t)(at - text.data) : SIZE_MAX;
 }
@@ -299,6 +300,8 @@ static int fn_replace(const struct call *call, struct value *out, struct err *er
         count++;
     if (count == 0)
         return give_text(text, out);
+    if (!scope_charge(call->scope, count / 4, err))
+        return -1;
     if (__builtin_mul_overflow(count, put.size, &size) ||
         __builtin_add_overflow(size, text.size - count * old.size, &size))
         size = SIZE_MAX;

@@ -137,7 +137,7 @@ static int fn_time_to_epoch(const struct call *call, struct value *out, struct e
         had = arg_text(call, 1, &pattern, err);
     if (had <= 0)
         return had;
-    if (pattern.size > PATTERN_LONGEST || time_read(text, pattern, &parts) != TIME_FINE)
+    if (pattern.size > PATTERN_LONGEST || !time_read(text, pattern, &parts))
         return 0;
     int64_t ms = parts.local_ms;
 
@@ -154,6 +154,29 @@ static int fn_time_to_epoch(const struct call *call, struct value *out, struct e
 
     *out = value_number(&number, true, call->version);
     return 0;
+}
+
+const char *sql_time_doubt(struct span pattern, bool reads)
+{
+    struct zone *utc = zone_new_fixed(SPAN("UTC"), 0);
+    struct buf text = BUF_INIT;
+    bool known = pattern.size <= PATTERN_LONGEST && utc &&
+                 (reads ? time_read_knows(pattern) : time_print(pattern, 0, utc, &text));
+
+    zone_free(utc);
+    buf_done(&text);
+    return known   ? NULL
+           : reads ? "the pattern has a letter, or a repetition of one, that time_to_epoch() does not read"
+                   : "the pattern has a letter that parse_time() does not write; put text between quotes";
+}
+
+bool sql_zone_is_known(struct span id)
+{
+    struct zone *zone = id.size < ZONE_ID ? make_zone(id) : NULL;
+    bool known = zone;
+
+    zone_free(zone);
+    return known;
 }
 
 const struct sql_func sql_time_funcs[] = {

@@ -40,6 +40,9 @@ static int fn_get(const struct call *call, struct value *out, struct err *err)
     if (!number_to_int64(&number, &index) || index < 0)
         return 0;
     if (from->type == VALUE_ARRAY) {
+        if (from->form == FORM_NODE && (size_t)index < value_count(from) &&
+            !scope_charge(call->scope, (uint64_t)index / 16, err)) /* elements are stepped over */
+            return -1;
         *out = value_element(from, (size_t)index);
         return 0;
     }

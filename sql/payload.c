@@ -78,7 +78,6 @@ static enum payload_kind read_container(struct reader *reader)
     uint32_t count = 0, depth = 0;     /* of that */
     unsigned verbatim = BOTH_VERSIONS; /* of that */
     bool in_object = false;
-    struct json_escapes escapes;
     struct node *node;
 
 value:
@@ -87,7 +86,8 @@ value:
     node = &reader->nodes[reader->used];
     switch (*p) {
     case '"': {
-        const char *close = json_string(p + 1, end, &escapes, &at, &wrong);
+        bool escaped = false;
+        const char *close = json_string(p + 1, end, &escaped, &at, &wrong);
 
         if (!close)
             return binary(reader, at, wrong);
@@ -96,10 +96,9 @@ value:
             .size = (uint32_t)(close - p - 1),
             .next = 1,
             .kind = VALUE_STRING,
-            .verbatim = escapes.verbatim ? BOTH_VERSIONS : 0,
-            .escaped = escapes.any,
+            .verbatim = BOTH_VERSIONS,
+            .escaped = escaped,
         };
-        verbatim &= node->verbatim;
         p = close + 1;
         break;
     }
@@ -206,7 +205,8 @@ key:
     if (*p != '"')
         return binary(reader, p, "expected a name in quotes");
     {
-        const char *close = json_string(p + 1, end, &escapes, &at, &wrong);
+        bool escaped = false;
+        const char *close = json_string(p + 1, end, &escaped, &at, &wrong);
 
         if (!close)
             return binary(reader, at, wrong);
@@ -215,11 +215,8 @@ key:
             .size = (uint32_t)(close - p - 1),
             .next = 2, /* for a container, corrected when it closes */
             .kind = VALUE_STRING,
-            .verbatim = escapes.verbatim ? BOTH_VERSIONS : 0,
-            .escaped = escapes.any,
+            .escaped = escaped,
         };
-        if (!escapes.verbatim)
-            verbatim = 0;
         p = skip_blanks(close + 1, &verbatim);
         if (*p != ':')
             return binary(reader, p, "expected :");
@@ -239,14 +236,13 @@ static enum payload_kind read_scalar(struct reader *reader, struct value *root)
 
     switch (*p) {
     case '"': {
-        struct json_escapes escapes;
+        bool escaped = false;
 
-        rest = json_string(p + 1, end, &escapes, &at, &wrong);
+        rest = json_string(p + 1, end, &escaped, &at, &wrong);
         if (!rest)
             return binary(reader, at, wrong);
         *root = value_string((struct span){p + 1, (size_t)(rest - p - 1)});
-        root->form = escapes.any ? FORM_RAW : FORM_PLAIN;
-        root->verbatim = escapes.verbatim ? BOTH_VERSIONS : 0;
+        root->form = escaped ? FORM_RAW : FORM_PLAIN;
         rest++;
         break;
     }

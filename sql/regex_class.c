@@ -53,7 +53,7 @@ void regex_skip(struct regex_read *read, int32_t code)
     read->at += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 }
 
-/* ---- one escaped character ---------------------------------------------------------------------------- */
+/* ---- one escaped character ---- */
 
 static int digit_value(char c)
 {
@@ -206,7 +206,7 @@ int32_t regex_escape_char(struct regex_read *read)
     return code;
 }
 
-/* ---- sets --------------------------------------------------------------------------------------------- */
+/* ---- sets ---- */
 
 static USet *escape_property(struct regex_read *read)
 {
@@ -304,7 +304,7 @@ void regex_print_set(const USet *set, struct buf *out)
     uset_close(ranges);
 }
 
-/* ---- [...] -------------------------------------------------------------------------------------------- */
+/* ---- [...] ---- */
 
 enum { CLASS_DEPTH = 32 };
 

@@ -79,7 +79,7 @@ static bool put_field(struct buf *out, const struct moment *at, char letter, siz
 
     switch (letter) {
     case 'G': buf_text(out, date->year > 0 ? "AD" : "BC"); return true;
-    case 'C': put_number(out, year_of_era / 100, count); return true;
+    case 'C': put_number(out, (date->year < 0 ? -date->year : date->year) / 100, count); return true;
     case 'y': put_year(out, date->year, count); return true;
     case 'Y': put_year(out, count == 2 ? date->year : year_of_era, count); return true;
     case 'x': put_year(out, weekyear, count); return true;

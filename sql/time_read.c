@@ -1,91 +1,22 @@
 /* sql/time_read.c - java.time's DateTimeFormatter, the half that reads: strict, English, without locale
  * weeks. One pass over the pattern; what the text says is kept in fields and made a moment at the end. */
 #include "calendar.h"
-#include "time_text.h"
-
-#include <limits.h>
-
-enum field {
-    FIELD_ERA, /* 0 BC, 1 AD */
-    FIELD_YEAR_OF_ERA,
-    FIELD_YEAR,
-    FIELD_MONTH,
-    FIELD_DAY,
-    FIELD_DAY_OF_YEAR,
-    FIELD_WEEKDAY,
-    FIELD_HALF,      /* 0 AM, 1 PM */
-    FIELD_HOUR,      /* H 0-23, 24 */
-    FIELD_HOUR_1_24, /* k */
-    FIELD_HOUR_0_11, /* K */
-    FIELD_HOUR_1_12, /* h */
-    FIELD_MINUTE,
-    FIELD_SECOND,
-    FIELD_NANO,
-    FIELD_MS_OF_DAY,
-    FIELD_NANO_OF_DAY,
-    FIELD_OFFSET,      /* seconds */
-    FIELD_ZONE_OFFSET, /* seconds: a zone id that is an offset */
-    FIELDS,
-};
-
-#define NANOS_SECOND INT64_C(1000000000)
-
-struct fields {
-    unsigned set; /* a bit each */
-    int64_t value[FIELDS];
-    struct span zone;
-};
+#include "time_fields.h"
 
 enum { SECTIONS = 16 };
 
 struct reader {
-    struct span text, pattern;
-    size_t at, in_pattern;
-    struct fields fields;
+    struct cursor c;
+    struct span pattern;
+    size_t in_pattern;
     struct section { /* [...]: where to go on, and with what, if it does not match */
         size_t at, end;
         struct fields fields;
     } sections[SECTIONS];
     int depth;
-    bool bad_pattern;
 };
 
-static bool has(const struct fields *fields, enum field field)
-{
-    return fields->set & 1U << field;
-}
-
-/* False: the text says two different things. */
-static bool set(struct reader *r, enum field field, int64_t value)
-{
-    struct fields *fields = &r->fields;
-
-    if (has(fields, field) && fields->value[field] != value)
-        return false;
-    fields->set |= 1U << field;
-    fields->value[field] = value;
-    return true;
-}
-
-static struct span rest(const struct reader *r)
-{
-    return (struct span){r->text.data + r->at, r->text.size - r->at};
-}
-
-static bool take(struct reader *r, const char *text)
-{
-    if (!span_starts_with(rest(r), text))
-        return false;
-    r->at += strlen(text);
-    return true;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* ---- numbers ------------------------------------------------------------------------------------------ */
+/* ---- numbers ---- */
 
 enum sign {
     SIGN_NEVER,
@@ -207,14 +138,14 @@ static bool read_number(struct reader *r, const struct number_format *format)
 {
     bool negative = false, plus = false;
 
-    if (r->at < r->text.size && r->text.data[r->at] == '-' && format->sign != SIGN_NEVER)
+    if (r->c.at < r->c.text.size && r->c.text.data[r->c.at] == '-' && format->sign != SIGN_NEVER)
         negative = true;
-    if (r->at < r->text.size && r->text.data[r->at] == '+' && format->sign == SIGN_EXCEEDS)
+    if (r->c.at < r->c.text.size && r->c.text.data[r->c.at] == '+' && format->sign == SIGN_EXCEEDS)
         plus = true;
-    size_t first = r->at + (negative || plus), end = first;
+    size_t first = r->c.at + (negative || plus), end = first;
     int reserved = reserved_digits(r), digits = 0, most = format->most + reserved;
 
-    while (end < r->text.size && digits < most && is_digit(r->text.data[end])) {
+    while (end < r->c.text.size && digits < most && is_digit(r->c.text.data[end])) {
         end++;
         digits++;
     }
@@ -225,7 +156,7 @@ static bool read_number(struct reader *r, const struct number_format *format)
 
     uint64_t value = 0;
     for (int i = 0; i < digits; i++) {
-        value = value * 10 + (uint64_t)(r->text.data[first + (size_t)i] - '0');
+        value = value * 10 + (uint64_t)(r->c.text.data[first + (size_t)i] - '0');
         if (value > INT64_MAX)
             return false;
     }
@@ -236,23 +167,23 @@ static bool read_number(struct reader *r, const struct number_format *format)
         return false;
     if (!negative && format->sign == SIGN_EXCEEDS && plus != (digits > format->least))
         return false;
-    r->at = first + (size_t)digits;
+    r->c.at = first + (size_t)digits;
     if (format->reduced)
         value += 2000;
-    return set(r, format->field, negative ? -(int64_t)value : (int64_t)value);
+    return set(&r->c, format->field, negative ? -(int64_t)value : (int64_t)value);
 }
 
-/* ---- names -------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static bool read_name(struct reader *r, enum field field, const char *const names[], int count, bool whole)
 {
     for (int i = 0; i < count; i++) {
         struct span name = {names[i], whole ? strlen(names[i]) : 3};
-        struct span text = rest(r);
+        struct span text = rest(&r->c);
 
         if (text.size >= name.size && memcmp(text.data, name.data, name.size) == 0) {
-            r->at += name.size;
-            return set(r, field, i + 1);
+            r->c.at += name.size;
+            return set(&r->c, field, i + 1);
         }
     }
     return false;
@@ -260,176 +191,34 @@ static bool read_name(struct reader *r, enum field field, const char *const name
 
 static bool read_either(struct reader *r, enum field field, const char *zero, const char *one)
 {
-    if (take(r, zero))
-        return set(r, field, 0);
-    return take(r, one) && set(r, field, 1);
+    if (take(&r->c, zero))
+        return set(&r->c, field, 0);
+    return take(&r->c, one) && set(&r->c, field, 1);
 }
 
-/* ---- offsets and zones -------------------------------------------------------------------------------- */
+/* ---- the pattern ---- */
 
-/* Exactly two digits up to `most`. */
-static bool two_digits(struct reader *r, int most, int *value)
+/* Does java.time take this letter so many times, and do we? */
+static bool letters_are_known(char letter, int count)
 {
-    struct span text = rest(r);
+    struct number_format format;
 
-    if (text.size < 2 || !is_digit(text.data[0]) || !is_digit(text.data[1]))
-        return false;
-    *value = (text.data[0] - '0') * 10 + (text.data[1] - '0');
-    if (*value > most)
-        return false;
-    r->at += 2;
-    return true;
-}
-
-/* The two digits of minutes or seconds, perhaps behind a colon. Nothing is taken when they are not there. */
-static bool offset_part(struct reader *r, bool colon, int *value)
-{
-    size_t at = r->at;
-
-    if ((!colon || take(r, ":")) && two_digits(r, 59, value))
+    if (number_format(letter, count, &format))
         return true;
-    r->at = at;
-    return false;
-}
-
-struct offset_format {
-    bool colon, minutes, seconds; /* minutes: must be there; seconds: may follow */
-    bool z;                       /* Z is an offset of nothing */
-};
-
-static bool read_offset_value(struct reader *r, struct offset_format format, int64_t *offset)
-{
-    int hours, minutes = 0, seconds = 0;
-
-    if (format.z && take(r, "Z")) {
-        *offset = 0;
-        return true;
+    switch (letter) {
+    case 'M':
+    case 'L': return count == 3 || count == 4;
+    case 'E': return count <= 4;
+    case 'a': return count == 1;
+    case 'G':
+    case 'X':
+    case 'x':
+    case 'Z': return count <= 5;
+    case 'O': return count == 1 || count == 4;
+    case 'V': return count == 2;
+    case 'z': return count <= 4;
+    default: return false;
     }
-    bool negative = take(r, "-");
-
-    if ((!negative && !take(r, "+")) || !two_digits(r, 18, &hours))
-        return false;
-    bool has_minutes = offset_part(r, format.colon, &minutes);
-
-    if (!has_minutes && format.minutes)
-        return false;
-    if (has_minutes && format.seconds)
-        (void)offset_part(r, format.colon, &seconds);
-    *offset = hours * 3600 + minutes * 60 + seconds;
-    if (*offset > 18 * 3600)
-        return false;
-    if (negative)
-        *offset = -*offset;
-    return true;
-}
-
-/* GMT, GMT+8, GMT+8:30; long: GMT+08:00. */
-static bool read_gmt_offset(struct reader *r, bool is_long)
-{
-    int64_t offset = 0;
-    int minutes = 0, hours;
-
-    if (!take(r, "GMT"))
-        return false;
-    bool negative = take(r, "-");
-
-    if (!negative && !take(r, "+"))
-        return set(r, FIELD_OFFSET, 0);
-    if (!two_digits(r, 18, &hours)) {
-        struct span text = rest(r);
-
-        if (is_long || text.size == 0 || !is_digit(text.data[0]))
-            return false;
-        hours = text.data[0] - '0';
-        r->at++;
-    }
-    if (!offset_part(r, true, &minutes) && is_long)
-        return false;
-    offset = hours * 3600 + minutes * 60;
-    return offset <= 18 * 3600 && set(r, FIELD_OFFSET, negative ? -offset : offset);
-}
-
-static bool read_offset(struct reader *r, char letter, int count)
-{
-    int64_t offset;
-    struct offset_format format = {
-        .colon = letter == 'Z' ? count == 5 : count == 3 || count == 5,
-        .minutes = letter == 'Z' || count > 1,
-        .seconds = letter == 'Z' ? count == 5 : count >= 4,
-        .z = letter == 'X' || (letter == 'Z' && count == 5),
-    };
-
-    if (count > 5 || (letter == 'O' && count != 1 && count != 4))
-        return r->bad_pattern = true, false;
-    if (letter == 'O' || (letter == 'Z' && count == 4))
-        return read_gmt_offset(r, count == 4);
-    return read_offset_value(r, format, &offset) && set(r, FIELD_OFFSET, offset);
-}
-
-/* The longest known id at the start of `text`. */
-static struct span zone_at(struct span text)
-{
-    size_t size = 0;
-
-    while (size < text.size && size < ZONE_ID &&
-           (text.data[size] == '/' || text.data[size] == '_' || text.data[size] == '+' ||
-            text.data[size] == '-' || is_digit(text.data[size]) ||
-            (text.data[size] >= 'A' && text.data[size] <= 'Z') ||
-            (text.data[size] >= 'a' && text.data[size] <= 'z')))
-        size++;
-    for (; size > 0; size--)
-        if (zone_is_known((struct span){text.data, size}))
-            break;
-    return (struct span){text.data, size};
-}
-
-/* VV: Europe/Paris, Z, +01:00, UTC+01:00; z also PST, or with four letters Pacific Standard Time. */
-static bool read_zone(struct reader *r, char letter, int count)
-{
-    static const struct offset_format format = {.colon = true, .minutes = true, .seconds = true, .z = true};
-    static const char *const prefixes[] = {"UTC", "UT", "GMT"};
-    struct span text = rest(r), id;
-    int64_t offset = 0;
-
-    if (letter == 'V' ? count != 2 : count > 4)
-        return r->bad_pattern = true, false;
-    if (span_starts_with(text, "+") || span_starts_with(text, "-"))
-        return read_offset_value(r, format, &offset) && set(r, FIELD_ZONE_OFFSET, offset);
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        if (!take(r, prefixes[i]))
-            continue;
-        size_t at = r->at;
-
-        if (!span_starts_with(rest(r), "Z") && !read_offset_value(r, format, &offset)) {
-            r->at = at;
-            offset = 0;
-        }
-        return set(r, FIELD_ZONE_OFFSET, offset);
-    }
-    id = zone_at(text);
-    size_t size = letter == 'z' ? zone_match_name(text, count == 4) : 0;
-
-    if (size > id.size || (size == id.size && size > 0 && count < 4)) {
-        r->at += size;
-        id = span_of(zone_of_name((struct span){text.data, size}, count == 4));
-        r->fields.zone = id;
-        return true;
-    }
-    if (id.size == 0)
-        return take(r, "Z") && set(r, FIELD_ZONE_OFFSET, 0);
-    r->at += id.size;
-    if (r->fields.zone.data && !span_equal(r->fields.zone, id))
-        return false;
-    r->fields.zone = id;
-    return true;
-}
-
-/* ---- the pattern -------------------------------------------------------------------------------------- */
-
-static bool bad(struct reader *r)
-{
-    r->bad_pattern = true;
-    return false;
 }
 
 static bool read_letters(struct reader *r, char letter, int count)
@@ -440,23 +229,18 @@ static bool read_letters(struct reader *r, char letter, int count)
         return read_number(r, &format);
     switch (letter) {
     case 'M':
-    case 'L':
-        return count == 3 || count == 4 ? read_name(r, FIELD_MONTH, month_names, 12, count == 4) : bad(r);
-    case 'E': return count <= 4 ? read_name(r, FIELD_WEEKDAY, weekday_names, 7, count == 4) : bad(r);
-    case 'a': return count == 1 ? read_either(r, FIELD_HALF, "AM", "PM") : bad(r);
+    case 'L': return read_name(r, FIELD_MONTH, month_names, 12, count == 4);
+    case 'E': return read_name(r, FIELD_WEEKDAY, weekday_names, 7, count == 4);
+    case 'a': return read_either(r, FIELD_HALF, "AM", "PM");
     case 'G':
-        if (count > 5)
-            return bad(r);
         return count <= 3   ? read_either(r, FIELD_ERA, "BC", "AD")
                : count == 4 ? read_either(r, FIELD_ERA, "Before Christ", "Anno Domini")
                             : read_either(r, FIELD_ERA, "B", "A");
     case 'O':
     case 'X':
     case 'x':
-    case 'Z': return read_offset(r, letter, count);
-    case 'V':
-    case 'z': return read_zone(r, letter, count);
-    default: return bad(r);
+    case 'Z': return time_read_offset(&r->c, letter, count);
+    default: return time_read_zone(&r->c, letter, count);
     }
 }
 
@@ -474,14 +258,14 @@ static bool read_quoted(struct reader *r)
             if (!doubled && any)
                 return matches;
             if (!doubled) /* '' is a quote */
-                return take(r, "'");
+                return take(&r->c, "'");
             r->in_pattern++;
         }
         any = true;
-        matches = matches && r->at < r->text.size && r->text.data[r->at] == c;
-        r->at += matches;
+        matches = matches && r->c.at < r->c.text.size && r->c.text.data[r->c.at] == c;
+        r->c.at += matches;
     }
-    return bad(r);
+    return false; /* the quote is closed: time_read_knows */
 }
 
 /* Behind the bracket that closes the section whose first character is at `from`; sections may be left open.
@@ -504,19 +288,16 @@ static size_t section_end(struct span pattern, size_t from)
     return pattern.size;
 }
 
-static bool open_section(struct reader *r)
+static void open_section(struct reader *r)
 {
-    if (r->depth == SECTIONS)
-        return bad(r);
-    r->sections[r->depth++] = (struct section){r->at, section_end(r->pattern, r->in_pattern), r->fields};
-    return true;
+    r->sections[r->depth++] = (struct section){r->c.at, section_end(r->pattern, r->in_pattern), r->c.fields};
 }
 
 static bool read_step(struct reader *r)
 {
     char c = r->pattern.data[r->in_pattern];
 
-    if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
+    if (is_letter(c)) {
         int count = run_length(r->pattern, r->in_pattern);
 
         r->in_pattern += (size_t)count;
@@ -525,20 +306,13 @@ static bool read_step(struct reader *r)
     r->in_pattern++;
     switch (c) {
     case '\'': return read_quoted(r);
-    case '[': return open_section(r);
-    case ']':
-        if (r->depth == 0)
-            return bad(r);
-        r->depth--;
-        return true;
-    case '{':
-    case '}':
-    case '#': return bad(r);
+    case '[': open_section(r); return true;
+    case ']': r->depth--; return true;
     default: break;
     }
-    if (r->at == r->text.size || r->text.data[r->at] != c)
+    if (r->c.at == r->c.text.size || r->c.text.data[r->c.at] != c)
         return false;
-    r->at++;
+    r->c.at++;
     return true;
 }
 
@@ -547,159 +321,48 @@ static bool read_all(struct reader *r)
     while (r->in_pattern < r->pattern.size) {
         if (read_step(r))
             continue;
-        if (r->bad_pattern || r->depth == 0)
+        if (r->depth == 0)
             return false;
         const struct section *section = &r->sections[--r->depth];
 
-        r->at = section->at;
+        r->c.at = section->at;
         r->in_pattern = section->end;
-        r->fields = section->fields;
+        r->c.fields = section->fields;
     }
-    return r->at == r->text.size;
+    return r->c.at == r->c.text.size;
 }
 
-/* ---- fields to a moment ------------------------------------------------------------------------------- */
-
-enum { YEAR_MOST = 292000000 /* milliseconds of later years do not fit 64 bits */ };
-
-static bool in_range(const struct fields *fields, enum field field, int64_t least, int64_t most)
+bool time_read_knows(struct span pattern)
 {
-    return !has(fields, field) || (fields->value[field] >= least && fields->value[field] <= most);
-}
+    bool quoted = false;
+    int depth = 0;
 
-static bool resolve_year(struct fields *fields)
-{
-    int64_t year = fields->value[FIELD_YEAR_OF_ERA];
+    for (size_t i = 0; i < pattern.size; i++) {
+        char c = pattern.data[i];
 
-    if (!in_range(fields, FIELD_YEAR_OF_ERA, 1, YEAR_MOST) ||
-        !in_range(fields, FIELD_YEAR, -YEAR_MOST, YEAR_MOST))
-        return false;
-    if (has(fields, FIELD_YEAR_OF_ERA)) {
-        bool before = has(fields, FIELD_ERA) ? fields->value[FIELD_ERA] == 0
-                                             : has(fields, FIELD_YEAR) && fields->value[FIELD_YEAR] <= 0;
-        year = before ? 1 - year : year;
-        if (has(fields, FIELD_YEAR) && fields->value[FIELD_YEAR] != year)
-            return false;
-        fields->value[FIELD_YEAR] = year;
-        fields->set |= 1U << FIELD_YEAR;
-    }
-    return has(fields, FIELD_YEAR);
-}
-
-static bool resolve_date(struct fields *fields, int64_t *days)
-{
-    if (!resolve_year(fields))
-        return false;
-    int64_t year = fields->value[FIELD_YEAR];
-    bool by_month = has(fields, FIELD_MONTH) && has(fields, FIELD_DAY);
-
-    if (!in_range(fields, FIELD_MONTH, 1, 12) || !in_range(fields, FIELD_DAY, 1, 31) ||
-        !in_range(fields, FIELD_DAY_OF_YEAR, 1, year_is_leap(year) ? 366 : 365))
-        return false;
-    if (by_month) {
-        int month = (int)fields->value[FIELD_MONTH], day = (int)fields->value[FIELD_DAY];
-
-        if (day > month_length(year, month))
-            return false; /* 30 February is no date, where java.time would take the last of the month */
-        *days = days_from_date(year, month, day);
-    }
-    if (has(fields, FIELD_DAY_OF_YEAR)) {
-        int64_t by_day = days_from_date(year, 1, 1) + fields->value[FIELD_DAY_OF_YEAR] - 1;
-
-        if (by_month && by_day != *days)
-            return false;
-        *days = by_day;
-    } else if (!by_month) {
-        return false;
-    }
-    return !has(fields, FIELD_WEEKDAY) || fields->value[FIELD_WEEKDAY] == weekday_of(*days);
-}
-
-/* The hour 0..24 from whichever letters there are; they must agree. -1: none; -2: impossible. */
-static int resolve_hour(const struct fields *fields)
-{
-    int64_t hour = -1;
-
-    if (!in_range(fields, FIELD_HOUR, 0, 24) || !in_range(fields, FIELD_HOUR_1_24, 1, 24) ||
-        !in_range(fields, FIELD_HOUR_0_11, 0, 11) || !in_range(fields, FIELD_HOUR_1_12, 1, 12))
-        return -2;
-    if (has(fields, FIELD_HOUR))
-        hour = fields->value[FIELD_HOUR];
-    if (has(fields, FIELD_HOUR_1_24)) {
-        int64_t other = fields->value[FIELD_HOUR_1_24] % 24;
-
-        if (hour >= 0 && hour != other)
-            return -2;
-        hour = other;
-    }
-    for (int i = 0; i < 2; i++) {
-        enum field field = i == 0 ? FIELD_HOUR_0_11 : FIELD_HOUR_1_12;
-
-        if (!has(fields, field))
+        if (c == '\'') {
+            quoted = !quoted;
+        } else if (quoted) {
             continue;
-        int64_t other = fields->value[field] % 12 + 12 * fields->value[FIELD_HALF];
+        } else if (is_letter(c)) {
+            int count = run_length(pattern, i);
 
-        if (!has(fields, FIELD_HALF) || (hour >= 0 && hour != other))
-            return -2; /* three o'clock, but of which half of the day? */
-        hour = other;
+            if (!letters_are_known(c, count))
+                return false;
+            i += (size_t)count - 1;
+        } else if (c == '[') {
+            if (++depth > SECTIONS)
+                return false;
+        } else if (c == ']' ? --depth < 0 : strchr("{}#", c) && c != '\0') {
+            return false;
+        }
     }
-    if (has(fields, FIELD_HALF) && hour >= 0 && hour / 12 != fields->value[FIELD_HALF])
-        return -2;
-    return (int)hour;
+    return !quoted;
 }
 
-/* Nanoseconds of the day; midnight when the text has no time. A part without the larger one is no time. */
-static bool resolve_time(const struct fields *fields, int64_t *nanos)
+bool time_read(struct span text, struct span pattern, struct time_parts *parts)
 {
-    int hour = resolve_hour(fields);
-    bool minute = has(fields, FIELD_MINUTE), second = has(fields, FIELD_SECOND),
-         nano = has(fields, FIELD_NANO);
+    struct reader r = {.c = {.text = text}, .pattern = pattern};
 
-    if (hour == -2 || !in_range(fields, FIELD_MINUTE, 0, 59) || !in_range(fields, FIELD_SECOND, 0, 59) ||
-        !in_range(fields, FIELD_NANO, 0, NANOS_SECOND - 1) ||
-        !in_range(fields, FIELD_MS_OF_DAY, 0, MS_DAY - 1) ||
-        !in_range(fields, FIELD_NANO_OF_DAY, 0, MS_DAY * 1000000 - 1))
-        return false;
-    int64_t whole = has(fields, FIELD_NANO_OF_DAY) ? fields->value[FIELD_NANO_OF_DAY]
-                    : has(fields, FIELD_MS_OF_DAY) ? fields->value[FIELD_MS_OF_DAY] * 1000000
-                                                   : -1;
-
-    if (whole >= 0) {
-        *nanos = whole;
-        return hour < 0 && !minute && !second && !nano && !has(fields, FIELD_HALF);
-    }
-    *nanos = 0;
-    if (hour < 0)
-        return !minute && !second && !nano && !has(fields, FIELD_HALF);
-    if ((!minute && (second || nano)) || (!second && nano))
-        return false;
-    *nanos = (hour * 3600 + fields->value[FIELD_MINUTE] * 60 + fields->value[FIELD_SECOND]) * NANOS_SECOND +
-             fields->value[FIELD_NANO];
-    return hour < 24 || *nanos == MS_DAY * 1000000; /* 24:00 is the next midnight */
-}
-
-static bool resolve(struct fields *fields, struct time_parts *parts)
-{
-    int64_t days = 0, nanos = 0;
-
-    if (!resolve_date(fields, &days) || !resolve_time(fields, &nanos))
-        return false;
-    *parts = (struct time_parts){.local_ms = days * MS_DAY + nanos / 1000000};
-    if (has(fields, FIELD_OFFSET) || (has(fields, FIELD_ZONE_OFFSET) && !fields->zone.data)) {
-        parts->place = TIME_OFFSET;
-        parts->offset_s = (int)fields->value[has(fields, FIELD_OFFSET) ? FIELD_OFFSET : FIELD_ZONE_OFFSET];
-    } else if (fields->zone.data) {
-        parts->place = TIME_ZONE;
-        parts->zone = fields->zone;
-    }
-    return true;
-}
-
-enum time_verdict time_read(struct span text, struct span pattern, struct time_parts *parts)
-{
-    struct reader r = {.text = text, .pattern = pattern};
-
-    if (!read_all(&r))
-        return r.bad_pattern ? TIME_BAD_PATTERN : TIME_NO_MATCH;
-    return resolve(&r.fields, parts) ? TIME_FINE : TIME_NO_MATCH;
+    return time_read_knows(pattern) && read_all(&r) && time_resolve(&r.c.fields, parts);
 }

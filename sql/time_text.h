@@ -19,13 +19,11 @@ struct time_parts {
     struct span zone;                                /* TIME_ZONE: an id; into the text, or constant */
 };
 
-enum time_verdict {
-    TIME_FINE,
-    TIME_NO_MATCH,    /* the text is not of the pattern, or no moment */
-    TIME_BAD_PATTERN, /* no pattern, or a letter that is not done here */
-};
+/* Read the whole of `text`. Strict: numbers have the pattern's width, names their case, dates exist. False:
+ * the text is not of the pattern, or no moment. */
+bool time_read(struct span text, struct span pattern, struct time_parts *parts);
 
-/* Read the whole of `text`. Strict: numbers have the pattern's width, names their case, dates exist. */
-enum time_verdict time_read(struct span text, struct span pattern, struct time_parts *parts);
+/* A pattern of java.time, with letters that are done here. */
+bool time_read_knows(struct span pattern);
 
 #endif

@@ -1,7 +1,6 @@
 /* Compact JSON. What an expression built is walked with frames of our own, what the payload holds is walked
  * along its tape; neither recurses. Text of the payload that is compact and normal already is copied in one
- * piece. Equal values print equally: numbers as number_print, strings as buf_json has them. */
-#include "json_scan.h"
+ * piece; strings keep the escapes they came with. */
 #include "node.h"
 #include "payload.h"
 
@@ -29,14 +28,6 @@ static void print_verbatim(const struct node *node, const char *base, struct buf
         buf_add(out, base + node->at - 1, (size_t)node->size + 2);
     else
         buf_add(out, base + node->at, node->size);
-}
-
-static void print_string(const struct node *node, const char *base, struct buf *out)
-{
-    if (node->verbatim)
-        print_verbatim(node, base, out);
-    else
-        json_rewrite(node_text(node, base), out);
 }
 
 /* The next thing to print in a container of the tape: an element or a key. NULL at the end. */
@@ -69,8 +60,6 @@ static void print_node(const struct node *node, const char *base, enum sql_versi
             stack[depth++].next = node + 1;
             buf_char(out, node->kind == VALUE_OBJECT ? '{' : '[');
             opened = true;
-        } else if (node->kind == VALUE_STRING) {
-            print_string(node, base, out);
         } else {
             print_raw_number(node_text(node, base), version, out);
         }
@@ -94,7 +83,7 @@ static void print_node(const struct node *node, const char *base, enum sql_versi
             if (!first)
                 buf_char(out, ',');
             if (object) {
-                print_string(node, base, out);
+                print_verbatim(node, base, out);
                 buf_char(out, ':');
                 node = node_of_key(node);
             }
@@ -121,12 +110,10 @@ static void print_leaf(const struct value *value, enum sql_version version, stru
     case VALUE_STRING:
         if (value->form == FORM_PLAIN) {
             buf_json(out, value->text);
-        } else if (value->verbatim) {
+        } else {
             buf_char(out, '"');
             buf_span(out, value->text);
             buf_char(out, '"');
-        } else {
-            json_rewrite(value->text, out);
         }
         break;
     case VALUE_ARRAY:

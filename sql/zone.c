@@ -20,7 +20,7 @@ struct zone {
     } names[2][2]; /* by is_long and by daylight saving; found on first use */
 };
 
-/* ---- names -------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 /* English names, and the zone that each means in time_to_epoch. Where several zones share a name, the one
  * with most people. */
@@ -221,7 +221,7 @@ size_t zone_match_name(struct span text, bool is_long)
     return longest;
 }
 
-/* ---- zones -------------------------------------------------------------------------------------------- */
+/* ---- zones ---- */
 
 DEFINE_DROP(zone, struct zone *, zone_free)
 
