@@ -12,6 +12,7 @@ enum config_kind {
     CONFIG_INT,      /* int */
     CONFIG_SECONDS,  /* int: a duration of whole seconds */
     CONFIG_SECONDS8, /* int64_t: the same */
+    CONFIG_MILLIS,   /* int64_t: a duration in milliseconds */
     CONFIG_SIZE,     /* int64_t: bytes */
     CONFIG_CHOICE,   /* int: index into `choices` */
     CONFIG_SWITCH,   /* bool: two choices, the second is true */

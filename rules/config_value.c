@@ -87,7 +87,11 @@ static bool measure(const struct config_key *key, const struct doc_node *node, i
         return node->type == DOC_NUMBER && value_size(node->text, out);
     } else if (key->kind == CONFIG_SIZE) {
         return (node->type == DOC_STRING || node->type == DOC_NUMBER) && value_size(node->text, out);
-    } else if (node->type == DOC_STRING && value_duration(node->text, out) && *out % 1000 == 0) {
+    } else if (node->type == DOC_STRING && value_duration(node->text, out)) {
+        if (key->kind == CONFIG_MILLIS)
+            return true;
+        if (*out % 1000 != 0)
+            return false;
         *out /= 1000;
         return true;
     }
@@ -105,7 +109,11 @@ static void show_measure(const struct config_key *key, int64_t value, char *out,
         for (; u < 3 && value && value % 1024 == 0; u++)
             value /= 1024;
         unit = names[u];
+    } else if (key->kind == CONFIG_MILLIS && value % 1000 != 0) {
+        unit = "ms";
     } else if (key->kind != CONFIG_INT) {
+        if (key->kind == CONFIG_MILLIS)
+            value /= 1000;
         bool days = value && value % DAY == 0;
 
         unit = days ? "d" : "s";
@@ -121,9 +129,10 @@ static void read_measure(struct config_reader *reader, const struct config_key *
     int64_t value;
 
     if (!measure(key, node, &value)) {
-        const char *form = key->kind == CONFIG_INT    ? "a whole number"
-                           : key->kind == CONFIG_SIZE ? "a size in B, KiB, MiB or GiB"
-                                                      : "a duration in whole s, m, h or d";
+        const char *form = key->kind == CONFIG_INT      ? "a whole number"
+                           : key->kind == CONFIG_SIZE   ? "a size in B, KiB, MiB or GiB"
+                           : key->kind == CONFIG_MILLIS ? "a duration in ms, s, m, h or d"
+                                                        : "a duration in whole s, m, h or d";
         bool shown = node->type == DOC_NUMBER || (node->type == DOC_STRING && key->kind != CONFIG_INT);
 
         if (shown)
@@ -192,6 +201,7 @@ void config_read_value(struct config_reader *reader, const struct config_key *ke
     case CONFIG_INT:
     case CONFIG_SECONDS:
     case CONFIG_SECONDS8:
+    case CONFIG_MILLIS:
     case CONFIG_SIZE: read_measure(reader, key, node); break;
     case CONFIG_SWITCH:
     case CONFIG_CHOICE: read_choice(reader, key, node); break;

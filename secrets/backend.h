@@ -5,7 +5,7 @@
 
 #include "secrets/secrets.h"
 
-enum { SECRET_SIZE_MAX = 1 << 20, SECRET_ID_MAX = 1024 };
+enum { SECRET_SIZE_MAX = 1 << 20, SECRET_ID_MAX = 1024, FILES_POLL_MS = 5000 };
 
 /* Whether a stored secret is text or bytes: some places know, a file does not. */
 enum stored_as { STORED_ANY, STORED_TEXT, STORED_BYTES };
@@ -14,6 +14,7 @@ struct stored {
     struct wiped *bytes; /* owned */
     enum stored_as as;
     bool is_line; /* typed by people: one line break at the end is not part of the text */
+    char version[64];
 };
 
 struct backend; /* each type has its own */
@@ -27,17 +28,35 @@ struct backend_type {
                             struct err *err);
     void (*close)(struct backend *backend); /* NULL is a no-op */
     /* The whole secret `id`. May block. 0, or -1 with `err` that says what to do; the caller puts the name of
-     * the backend and the id in front. Thread safe. */
+     * the backend and the id in front. Thread safe. The code says what is to become of the last good value:
+     * ERR_SECRET: there is no such secret; ERR_IO: the backend is away, for all secrets; any other: this one
+     * cannot be had now. */
     int (*fetch)(struct backend *backend, struct span id, struct span role_arn, struct stored *out,
                  struct err *err);
+    /* secrets_probe. NULL: opening it was proof enough. */
+    int (*probe)(struct backend *backend, char *detail, struct err *err);
+    /* Give up what blocks, from another thread: the end has come. NULL: nothing blocks for long. */
+    void (*stop)(struct backend *backend);
+    int64_t poll_ms; /* looking costs next to nothing: do it this often; 0: as the cache says */
 };
 
 extern const struct backend_type backend_directory, backend_credentials;
 
+/* One backend under its name. */
+struct place {
+    char *name;
+    const struct backend_type *type;
+    struct backend *backend;
+    /* The cache's: */
+    bool away;
+    unsigned failures; /* in a row, of the backend rather than of one secret */
+    int64_t retry_ms;  /* monotonic: nothing is asked for in the background before */
+};
+
 /* The option's row, or NULL. */
 const struct secrets_option *backend_option(const struct secrets_backend *from, const char *name);
 
-/* ---- members of a JSON object (member.c) */
+/* ---- members of a JSON object (member.c) ---- */
 
 /* The member `key` of the JSON object in `text`: a string's characters, other values as JSON. NULL with
  * `err`, which holds nothing of the text. */
@@ -46,7 +65,7 @@ struct wiped *member_of(struct span text, struct span key, struct err *err);
 /* From here on jansson wipes what it frees, in the whole process. Call before threads start. */
 void member_setup(void);
 
-/* ---- files (file.c) */
+/* ---- files (file.c) ---- */
 
 struct folder {
     int fd;          /* -1: none */

@@ -58,4 +58,5 @@ const struct backend_type backend_credentials = {
     .open = credentials_open,
     .close = credentials_close,
     .fetch = credentials_fetch,
+    .poll_ms = FILES_POLL_MS,
 };

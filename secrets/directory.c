@@ -54,4 +54,5 @@ const struct backend_type backend_directory = {
     .open = directory_open,
     .close = directory_close,
     .fetch = directory_fetch,
+    .poll_ms = FILES_POLL_MS,
 };

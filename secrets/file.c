@@ -36,7 +36,7 @@ static int check_owner(const struct stat *info, const char *what, const char *fo
 {
     if (info->st_uid == 0 || info->st_uid == geteuid())
         return 0;
-    return err_set(err, ERR_SECRET,
+    return err_set(err, ERR_VALUE,
                    "the %s %s%s belongs to another user (uid %u): chown it to uid %u or to root", what,
                    folder, name, (unsigned)info->st_uid, (unsigned)geteuid());
 }
@@ -46,9 +46,9 @@ static int check_folder(int fd, const char *folder, const char *name, struct err
     struct stat info;
 
     if (fstat(fd, &info) != 0)
-        return err_set(err, ERR_SECRET, "cannot look at %s%s: %s", folder, name, strerror(errno));
+        return err_set(err, ERR_VALUE, "cannot look at %s%s: %s", folder, name, strerror(errno));
     if ((info.st_mode & 022) && !is_read_only(fd))
-        return err_set(err, ERR_SECRET,
+        return err_set(err, ERR_VALUE,
                        "others may change what is in the folder %s%s (mode %04o): chmod go-w %s%s", folder,
                        name, (unsigned)(info.st_mode & 07777), folder, name);
     return check_owner(&info, "folder", folder, name, err);
@@ -57,7 +57,7 @@ static int check_folder(int fd, const char *folder, const char *name, struct err
 static int check_file(const struct stat *info, const char *folder, const char *name, struct err *err)
 {
     if (info->st_mode & 077)
-        return err_set(err, ERR_SECRET, "others may read the file %s%s (mode %04o): chmod 600 %s%s", folder,
+        return err_set(err, ERR_VALUE, "others may read the file %s%s (mode %04o): chmod 600 %s%s", folder,
                        name, (unsigned)(info->st_mode & 07777), folder, name);
     return check_owner(info, "file", folder, name, err);
 }
@@ -189,7 +189,7 @@ static int read_all(int fd, const struct stat *info, struct wiped **out, struct 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            err_set(err, ERR_SECRET, "cannot read it: %s", strerror(errno));
+            err_set(err, ERR_VALUE, "cannot read it: %s", strerror(errno));
             goto out;
         }
         if (got == 0)
@@ -197,7 +197,7 @@ static int read_all(int fd, const struct stat *info, struct wiped **out, struct 
         size += (size_t)got;
     }
     if (size == room) {
-        err_set(err, ERR_SECRET, "the file changed while it was read");
+        err_set(err, ERR_VALUE, "the file changed while it was read");
         goto out;
     }
     *out = wiped_new((struct span){bytes, size});
@@ -225,17 +225,17 @@ static int read_file(const struct folder *folder, const char *path, struct wiped
         return err_set(err, ERR_SECRET, "%s%s is or goes through a symbolic link that leaves the folder",
                        folder->path, name);
     if (fd < 0)
-        return err_set(err, ERR_SECRET, "cannot open %s%s: %s", folder->path, name, strerror(errno));
+        return err_set(err, ERR_VALUE, "cannot open %s%s: %s", folder->path, name, strerror(errno));
     if (fstat(fd, &info) != 0)
-        return err_set(err, ERR_SECRET, "cannot look at %s%s: %s", folder->path, name, strerror(errno));
+        return err_set(err, ERR_VALUE, "cannot look at %s%s: %s", folder->path, name, strerror(errno));
     if (S_ISDIR(info.st_mode))
         return 1;
     if (!S_ISREG(info.st_mode))
-        return err_set(err, ERR_SECRET, "%s%s is no regular file", folder->path, name);
+        return err_set(err, ERR_VALUE, "%s%s is no regular file", folder->path, name);
     if (!folder->trusted && check_file(&info, folder->path, name, err) != 0)
         return -1;
     if (info.st_size == 0)
-        return err_set(err, ERR_SECRET, "the file %s%s is empty", folder->path, name);
+        return err_set(err, ERR_VALUE, "the file %s%s is empty", folder->path, name);
     if (info.st_size > SECRET_SIZE_MAX)
         return err_set(err, ERR_LIMIT, "the file %s%s is larger than %d bytes", folder->path, name,
                        SECRET_SIZE_MAX);

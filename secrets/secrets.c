@@ -2,6 +2,7 @@
 #include "secrets/secrets.h"
 
 #include "backend.h"
+#include "cache.h"
 
 #include "base/auto.h"
 #include "base/nearest.h"
@@ -11,16 +12,11 @@
 
 static const struct backend_type *const types[] = {&backend_directory, &backend_credentials, NULL};
 
-struct place {
-    char *name;
-    const struct backend_type *type;
-    struct backend *backend;
-};
-
 struct secrets {
     struct place *places;
     size_t count;
-    const struct place *standard; /* NULL: ids must name one */
+    struct place *standard; /* NULL: ids must name one */
+    struct cache *cache;
 };
 
 DEFINE_DROP(secrets, struct secrets *, secrets_free)
@@ -130,13 +126,15 @@ struct secrets *secrets_new(const struct secrets_config *config, struct err *err
         err_in(err, config->file, NULL);
         return NULL;
     }
-    return TAKE(secrets);
+    secrets->cache = cache_new(config, secrets->places, secrets->count, err);
+    return secrets->cache ? TAKE(secrets) : NULL;
 }
 
 void secrets_free(struct secrets *secrets)
 {
     if (!secrets)
         return;
+    cache_free(secrets->cache); /* first: its thread uses the backends */
     for (size_t i = 0; i < secrets->count; i++) {
         if (secrets->places[i].type)
             secrets->places[i].type->close(secrets->places[i].backend);
@@ -149,8 +147,8 @@ void secrets_free(struct secrets *secrets)
 /* ---- asking ---- */
 
 /* Where `id` points to; the rest of it in `*rest`. */
-static const struct place *find_place(const struct secrets *secrets, struct span id, struct span *rest,
-                                      struct err *err)
+static struct place *find_place(const struct secrets *secrets, struct span id, struct span *rest,
+                                struct err *err)
 {
     const char *colon = id.size ? memchr(id.data, ':', id.size) : NULL;
     struct span name = {id.data, colon ? (size_t)(colon - id.data) : 0};
@@ -213,7 +211,7 @@ struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *qu
     AUTO(wiped_drop) struct wiped *bytes = NULL;
     struct stored stored = {0};
     struct span id;
-    const struct place *place = find_place(secrets, query->id, &id, err);
+    struct place *place = find_place(secrets, query->id, &id, err);
     struct wiped *value = NULL;
 
     if (!place) {
@@ -222,7 +220,7 @@ struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *qu
     }
     if (query->form == SECRET_BINARY && query->key.data)
         err_set(err, ERR_SECRET, "'SecretBinary' takes no key: only a 'SecretString' has members");
-    else if (place->type->fetch(place->backend, id, query->role_arn, &stored, err) == 0)
+    else if (cache_get(secrets->cache, place, id, query->role_arn, &stored, err) == 0)
         value = extract(&stored, query, err);
     bytes = stored.bytes;
     if (!value) {
@@ -231,4 +229,36 @@ struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *qu
             err->code = ERR_SECRET;
     }
     return value;
+}
+
+/* ---- in a program that lives on ---- */
+
+int secrets_start(struct secrets *secrets, secrets_notice *notice, void *context, struct err *err)
+{
+    return cache_start(secrets->cache, notice, context, err);
+}
+
+void secrets_each(struct secrets *secrets, secrets_look *look, void *context)
+{
+    cache_each(secrets->cache, look, context);
+}
+
+bool secrets_backend_at(const struct secrets *secrets, size_t index, const char **name, const char **type)
+{
+    if (index >= secrets->count)
+        return false;
+    *name = secrets->places[index].name;
+    *type = secrets->places[index].type->name;
+    return true;
+}
+
+int secrets_probe(struct secrets *secrets, size_t index, char *detail, struct err *err)
+{
+    struct place *place = &secrets->places[index];
+
+    detail[0] = '\0';
+    if (!place->type->probe || place->type->probe(place->backend, detail, err) == 0)
+        return 0;
+    err_prefix(err, "secrets backend \"%s\"", place->name);
+    return -1;
 }

@@ -20,6 +20,21 @@ struct machine {
     struct err *err;
 };
 
+/* Long values are work: a nested query may look at them again and again. Operators look at all of a
+ * container, functions at its top at most (or they charge for it themselves). */
+static inline int charge(const struct machine *machine, const struct value *values, size_t count, bool deep)
+{
+    enum { ELEMENTS_A_STEP = 16 };
+    size_t weight = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (values[i].type == VALUE_STRING || (deep && values[i].type > VALUE_STRING))
+            weight += value_weight(&values[i]);
+        else if (values[i].type > VALUE_STRING)
+            weight += value_count(&values[i]) / ELEMENTS_A_STEP;
+    return weight == 0 || scope_charge(machine->run->scope, weight, machine->err) ? 0 : -1;
+}
+
 /* *value becomes what stands below it under the names. */
 static int walk_names(const struct machine *machine, struct value *value, const struct span *names,
                       size_t count)
@@ -114,6 +129,8 @@ static int run_call(const struct machine *machine, const struct step *step, cons
         .scope = machine->run->scope, .args = args, .argc = step->count, .version = machine->run->version};
 
     *out = VALUE_NOTHING;
+    if (charge(machine, args, step->count, false) < 0)
+        return -1;
     return step->func->run(&call, out, machine->err);
 }
 
@@ -351,6 +368,8 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
         case STEP_REMAINDER: {
             struct value result;
 
+            if (charge(&machine, &stack[n - 2], 2, true) < 0)
+                goto fail;
             if (operate((enum step_op)s->op, run, &stack[n - 2], &stack[n - 1], &result) != CONVERTED)
                 goto full;
             stack[--n - 1] = result;
@@ -405,6 +424,8 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
         case STEP_WHEN: {
             struct value equal;
 
+            if (charge(&machine, &stack[n - 2], 2, true) < 0)
+                goto fail;
             if (operate(STEP_EQUAL, run, &stack[n - 2], &stack[n - 1], &equal) != CONVERTED)
                 goto full;
             n--;

@@ -38,15 +38,17 @@ int sql_filter_check(struct span filter, struct err *err)
 {
     struct span rest = filter, level;
     size_t valid = utf8_valid(filter);
+    const char *nul;
 
     if (filter.size == 0)
         return err_set(err, ERR_VALUE, "the topic filter is empty");
+    nul = memchr(filter.data, '\0', filter.size);
     if (filter.size > FILTER_MAX)
         return err_set(err, ERR_LIMIT, "the topic filter is longer than %d bytes", FILTER_MAX);
-    if (valid < filter.size || memchr(filter.data, '\0', filter.size)) {
+    if (valid < filter.size || nul) {
         (void)err_set(err, ERR_VALUE, "the topic filter holds what no topic may hold: %s",
                       valid < filter.size ? "invalid UTF-8" : "the character NUL");
-        err_mark(err, filter, valid, 1);
+        err_mark(err, filter, valid < filter.size ? valid : (size_t)(nul - filter.data), 1);
         return -1;
     }
     while (next_level(&rest, &level)) {

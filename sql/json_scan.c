@@ -61,17 +61,23 @@ static int hex4(const char *p)
     return value;
 }
 
+/* Is this \uXXXX, which stands for `code`, what buf_json would write? */
+static bool is_ours(const char *p, int code)
+{
+    return code < 0x20 && !(code >= '\b' && code <= '\r' && code != '\v') && (p[5] < 'A' || p[5] > 'F');
+}
+
 /* Length of the escape at `p`, a backslash; 0 when it is none. A surrogate counts only as half of a pair:
  * alone it is no character, and a String is UTF-8 (RFC 8259, 8.2 leaves this open; jansson refuses it too).
  */
-static size_t escape(const char *p, const char *end)
+static size_t escape(const char *p, const char *end, bool *verbatim)
 {
     if (end - p < 2)
         return 0;
     switch (p[1]) {
+    case '/': *verbatim = false; return 2;
     case '"':
     case '\\':
-    case '/':
     case 'b':
     case 'f':
     case 'n':
@@ -85,6 +91,7 @@ static size_t escape(const char *p, const char *end)
     int code = hex4(p + 2);
     if (code < 0 || (code >= 0xdc00 && code <= 0xdfff))
         return 0;
+    *verbatim &= is_ours(p, code);
     if (code < 0xd800 || code > 0xdbff)
         return 6;
     if (end - p < 12 || p[6] != '\\' || p[7] != 'u')
@@ -93,8 +100,10 @@ static size_t escape(const char *p, const char *end)
     return code >= 0xdc00 && code <= 0xdfff ? 12 : 0;
 }
 
-const char *json_string(const char *p, const char *end, bool *escaped, const char **at, const char **wrong)
+const char *json_string(const char *p, const char *end, struct json_escapes *escapes, const char **at,
+                        const char **wrong)
 {
+    *escapes = (struct json_escapes){.verbatim = true};
     for (;;) {
         while (end - p >= 8) {
             uint64_t special = special_bytes(p);
@@ -133,14 +142,39 @@ const char *json_string(const char *p, const char *end, bool *escaped, const cha
             *wrong = "a control character in a string";
             return NULL;
         }
-        size_t size = escape(p, end);
+        size_t size = escape(p, end, &escapes->verbatim);
         if (size == 0) {
             *wrong = "an escape that stands for no character";
             return NULL;
         }
-        *escaped = true;
+        escapes->any = true;
         p += size;
     }
+}
+
+/* Undo the escape at `*p`, a backslash, and step over it. Returns the length in `out`. */
+static size_t unescape(const char **p, char out[4])
+{
+    char c = (*p)[1];
+
+    *p += 2;
+    switch (c) {
+    case 'b': *out = '\b'; return 1;
+    case 'f': *out = '\f'; return 1;
+    case 'n': *out = '\n'; return 1;
+    case 'r': *out = '\r'; return 1;
+    case 't': *out = '\t'; return 1;
+    case 'u': break;
+    default: *out = c; return 1; /* quote, backslash, slash */
+    }
+    uint32_t code = (uint32_t)hex4(*p);
+
+    *p += 4;
+    if (code >= 0xd800 && code <= 0xdfff) {
+        code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)hex4(*p + 2) - 0xdc00);
+        *p += 6;
+    }
+    return utf8_encode(code, out);
 }
 
 size_t json_unescape(struct span raw, char *out)
@@ -149,39 +183,38 @@ size_t json_unescape(struct span raw, char *out)
     size_t size = 0;
 
     while (p < end) {
-        if (*p != '\\') {
-            const char *next = memchr(p, '\\', (size_t)(end - p));
-            size_t plain = (size_t)((next ? next : end) - p);
+        const char *next = memchr(p, '\\', (size_t)(end - p));
+        size_t plain = (size_t)((next ? next : end) - p);
 
-            memcpy(out + size, p, plain);
-            size += plain;
-            p += plain;
-            continue;
-        }
-        char c = p[1];
-
-        p += 2;
-        switch (c) {
-        case 'b': out[size++] = '\b'; break;
-        case 'f': out[size++] = '\f'; break;
-        case 'n': out[size++] = '\n'; break;
-        case 'r': out[size++] = '\r'; break;
-        case 't': out[size++] = '\t'; break;
-        case 'u': {
-            uint32_t code = (uint32_t)hex4(p);
-
-            p += 4;
-            if (code >= 0xd800 && code <= 0xdfff) {
-                code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)hex4(p + 2) - 0xdc00);
-                p += 6;
-            }
-            size += utf8_encode(code, out + size);
-            break;
-        }
-        default: out[size++] = c; break; /* quote, backslash, slash */
-        }
+        memcpy(out + size, p, plain);
+        size += plain;
+        p += plain;
+        if (next)
+            size += unescape(&p, out + size);
     }
     return size;
+}
+
+void json_rewrite(struct span raw, struct buf *out)
+{
+    const char *p = raw.data, *end = p + raw.size;
+
+    buf_char(out, '"');
+    while (p < end) {
+        const char *next = memchr(p, '\\', (size_t)(end - p));
+        char plain[4], quoted[16];
+
+        buf_add(out, p, (size_t)((next ? next : end) - p));
+        if (!next)
+            break;
+        p = next;
+        struct span character = {plain, unescape(&p, plain)};
+        struct buf buf = {.data = quoted, .room = sizeof quoted, .limit = sizeof quoted - 1};
+
+        buf_json(&buf, character);
+        buf_add(out, quoted + 1, buf.size - 2); /* without the quotes */
+    }
+    buf_char(out, '"');
 }
 
 /* ---- numbers ---- */

@@ -4,13 +4,22 @@
 
 #include "node.h"
 
-/* From behind the opening quote to the closing one; sets `escaped` when there is a backslash between. NULL:
- * `*wrong` says what, `*at` where. */
-const char *json_string(const char *p, const char *end, bool *escaped, const char **at, const char **wrong);
+struct json_escapes {
+    bool any;
+    bool verbatim; /* each is as buf_json writes it: \" \\ \b \f \n \r \t, and \u001f for other control
+                      characters */
+};
+
+/* From behind the opening quote to the closing one. NULL: `*wrong` says what, `*at` where. */
+const char *json_string(const char *p, const char *end, struct json_escapes *escapes, const char **at,
+                        const char **wrong);
 
 /* Undo the escapes of a JSON string whose syntax has been checked. `out` has room for raw.size bytes. Returns
  * the length, which is never more. */
 size_t json_unescape(struct span raw, char *out);
+
+/* Write such a string with its quotes as buf_json would have it: a character is escaped where it must be. */
+void json_rewrite(struct span raw, struct buf *out);
 
 /* The number at `p`, as a node with offsets from `base`. What follows the text must be readable and no digit:
  * a bracket, a comma, a terminator. Returns what follows, or NULL when it is no number. */

@@ -78,6 +78,7 @@ static enum payload_kind read_container(struct reader *reader)
     uint32_t count = 0, depth = 0;     /* of that */
     unsigned verbatim = BOTH_VERSIONS; /* of that */
     bool in_object = false;
+    struct json_escapes escapes;
     struct node *node;
 
 value:
@@ -86,8 +87,7 @@ value:
     node = &reader->nodes[reader->used];
     switch (*p) {
     case '"': {
-        bool escaped = false;
-        const char *close = json_string(p + 1, end, &escaped, &at, &wrong);
+        const char *close = json_string(p + 1, end, &escapes, &at, &wrong);
 
         if (!close)
             return binary(reader, at, wrong);
@@ -96,9 +96,10 @@ value:
             .size = (uint32_t)(close - p - 1),
             .next = 1,
             .kind = VALUE_STRING,
-            .verbatim = BOTH_VERSIONS,
-            .escaped = escaped,
+            .verbatim = escapes.verbatim ? BOTH_VERSIONS : 0,
+            .escaped = escapes.any,
         };
+        verbatim &= node->verbatim;
         p = close + 1;
         break;
     }
@@ -205,8 +206,7 @@ key:
     if (*p != '"')
         return binary(reader, p, "expected a name in quotes");
     {
-        bool escaped = false;
-        const char *close = json_string(p + 1, end, &escaped, &at, &wrong);
+        const char *close = json_string(p + 1, end, &escapes, &at, &wrong);
 
         if (!close)
             return binary(reader, at, wrong);
@@ -215,8 +215,11 @@ key:
             .size = (uint32_t)(close - p - 1),
             .next = 2, /* for a container, corrected when it closes */
             .kind = VALUE_STRING,
-            .escaped = escaped,
+            .verbatim = escapes.verbatim ? BOTH_VERSIONS : 0,
+            .escaped = escapes.any,
         };
+        if (!escapes.verbatim)
+            verbatim = 0;
         p = skip_blanks(close + 1, &verbatim);
         if (*p != ':')
             return binary(reader, p, "expected :");
@@ -236,13 +239,14 @@ static enum payload_kind read_scalar(struct reader *reader, struct value *root)
 
     switch (*p) {
     case '"': {
-        bool escaped = false;
+        struct json_escapes escapes;
 
-        rest = json_string(p + 1, end, &escaped, &at, &wrong);
+        rest = json_string(p + 1, end, &escapes, &at, &wrong);
         if (!rest)
             return binary(reader, at, wrong);
         *root = value_string((struct span){p + 1, (size_t)(rest - p - 1)});
-        root->form = escaped ? FORM_RAW : FORM_PLAIN;
+        root->form = escapes.any ? FORM_RAW : FORM_PLAIN;
+        root->verbatim = escapes.verbatim ? BOTH_VERSIONS : 0;
         rest++;
         break;
     }

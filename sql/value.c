@@ -61,6 +61,7 @@ struct value node_value(const struct node *node, const char *base)
         break;
     case VALUE_STRING:
         value.form = node->escaped ? FORM_RAW : FORM_PLAIN;
+        value.verbatim = node->verbatim;
         value.text = node_text(node, base);
         break;
     case VALUE_ARRAY:
@@ -93,6 +94,17 @@ size_t value_count(const struct value *container)
     for (; node < end; node += node->next)
         count += !node->dropped;
     return count;
+}
+
+size_t value_weight(const struct value *value)
+{
+    enum { BYTES_A_STEP = 64 };
+
+    if (value->type == VALUE_STRING)
+        return value->text.size / BYTES_A_STEP;
+    if (!is_container(value))
+        return 0;
+    return value->form == FORM_LIST ? value->list.count : value->node->next;
 }
 
 /* Does this key, as written, spell `name`? */

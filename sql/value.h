@@ -39,8 +39,8 @@ struct value {
     unsigned char type; /* enum value_type */
     unsigned char form; /* enum value_form */
     bool secret;        /* get_secret took part */
-    /* FORM_RAW numbers: bit 1 << version when `text` is just what value_print would write. 0 is always right.
-     */
+    /* FORM_RAW: bit 1 << version when `text` is just what value_print would write (a STRING: between the
+     * quotes). 0 is always right. */
     unsigned char verbatim;
     union {
         bool boolean;
@@ -98,6 +98,8 @@ bool value_get_text(const struct value *value, struct arena *arena, struct span 
 /* ---- containers ---- */
 
 size_t value_count(const struct value *container); /* members or elements; 0 for anything else */
+/* About how many steps it takes to look at all of it: what an evaluation is charged for long values. */
+size_t value_weight(const struct value *value);
 /* The member, or Undefined when `object` is no Object or lacks it. */
 struct value value_member(const struct value *object, struct span key);
 /* The element, or Undefined. */

@@ -1,6 +1,7 @@
 /* Compact JSON. What an expression built is walked with frames of our own, what the payload holds is walked
  * along its tape; neither recurses. Text of the payload that is compact and normal already is copied in one
- * piece; strings keep the escapes they came with. */
+ * piece. Equal values print equally: numbers as number_print, strings as buf_json has them. */
+#include "json_scan.h"
 #include "node.h"
 #include "payload.h"
 
@@ -28,6 +29,14 @@ static void print_verbatim(const struct node *node, const char *base, struct buf
         buf_add(out, base + node->at - 1, (size_t)node->size + 2);
     else
         buf_add(out, base + node->at, node->size);
+}
+
+static void print_string(const struct node *node, const char *base, struct buf *out)
+{
+    if (node->verbatim)
+        print_verbatim(node, base, out);
+    else
+        json_rewrite(node_text(node, base), out);
 }
 
 /* The next thing to print in a container of the tape: an element or a key. NULL at the end. */
@@ -60,6 +69,8 @@ static void print_node(const struct node *node, const char *base, enum sql_versi
             stack[depth++].next = node + 1;
             buf_char(out, node->kind == VALUE_OBJECT ? '{' : '[');
             opened = true;
+        } else if (node->kind == VALUE_STRING) {
+            print_string(node, base, out);
         } else {
             print_raw_number(node_text(node, base), version, out);
         }
@@ -83,7 +94,7 @@ static void print_node(const struct node *node, const char *base, enum sql_versi
             if (!first)
                 buf_char(out, ',');
             if (object) {
-                print_verbatim(node, base, out);
+                print_string(node, base, out);
                 buf_char(out, ':');
                 node = node_of_key(node);
             }
@@ -110,10 +121,12 @@ static void print_leaf(const struct value *value, enum sql_version version, stru
     case VALUE_STRING:
         if (value->form == FORM_PLAIN) {
             buf_json(out, value->text);
-        } else {
+        } else if (value->verbatim) {
             buf_char(out, '"');
             buf_span(out, value->text);
             buf_char(out, '"');
+        } else {
+            json_rewrite(value->text, out);
         }
         break;
     case VALUE_ARRAY:

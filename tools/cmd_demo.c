@@ -7,10 +7,12 @@
 #include "paint.h"
 #include "process.h"
 
+#include <errno.h>
 #include <mosquitto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,12 +99,16 @@ static void show_next(const struct demo *demo, bool keep)
              demo->port, demo->rules);
         return;
     }
+    const char *self = program_invocation_name; /* as it was called here */
     TELL("\nThree things to try next:\n"
-         "  topicrule eval --topic plant/7/temp --payload '{\"temp\":61}' \\\n"
-         "    --sql \"SELECT temp AS celsius FROM 'plant/+/temp' WHERE temp > 50\"\n"
-         "                                     a statement of your own on a message of your own\n"
-         "  topicrule check rules/examples     what is said about rules; then about yours\n"
-         "  topicrule demo --keep              stays, for readings of your own\n");
+         "  a statement of your own on a message of your own\n"
+         "    %s eval --topic plant/7/temp --payload '{\"temp\":61}' \\\n"
+         "      --sql \"SELECT temp AS celsius FROM 'plant/+/temp' WHERE temp > 50\"\n"
+         "  what is said about rules; then about yours\n"
+         "    %s check rules/examples\n"
+         "  the demo again, and it stays for readings of your own\n"
+         "    %s demo --keep\n",
+         self, self, self);
 }
 
 /* ---- the pieces
@@ -126,37 +132,35 @@ static int write_files(struct demo *demo, struct err *err)
                  "  destinations:\n"
                  "    \"" DEMO_DESTINATION "\": {bootstrap.servers: \"%s\", security.protocol: PLAINTEXT}\n",
                  demo->port, demo_kafka_servers(demo->kafka));
-    if (demo_write(demo->folder, "topicrule.yaml", text, (size_t)size, err))
-        return -1;
-    size = snprintf(text, sizeof text,
-                    "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\n"
-                    "max_queued_messages 0\n",
-                    demo->port);
-    return demo_write(demo->folder, "mosquitto.conf", text, (size_t)size, err);
+    return demo_write(demo->folder, "topicrule.yaml", text, (size_t)size, err);
 }
 
-static const char *find_mosquitto(void)
+/* In $PATH, and where a plain user's does not lead. False: nowhere. */
+static bool find_mosquitto(char *out, size_t room)
 {
-    static const char *const places[] = {"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto",
-                                         "/usr/bin/mosquitto", "/usr/local/bin/mosquitto",
-                                         "/opt/homebrew/sbin/mosquitto"};
+    char places[4096];
+    const char *path = getenv("PATH");
+    char *rest = NULL;
 
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (access(places[i], X_OK) == 0)
-            return places[i];
-    return NULL;
+    (void)snprintf(places, sizeof places, "%s:/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin",
+                   path ? path : "");
+    for (char *place = strtok_r(places, ":", &rest); place; place = strtok_r(NULL, ":", &rest)) {
+        (void)snprintf(out, room, "%s/mosquitto", place);
+        if (access(out, X_OK) == 0)
+            return true;
+    }
+    return false;
 }
 
 static int start_broker(struct demo *demo, struct err *err)
 {
-    char conf[DEMO_PATH + 32];
-    const char *program = find_mosquitto();
-    const char *argv[] = {program, "-c", conf, NULL};
+    char port[16], program[4096];
+    const char *argv[] = {program, "-p", port, NULL}; /* without a configuration: loopback, for anybody */
 
-    if (!program)
+    if (!find_mosquitto(program, sizeof program))
         return err_set(err, ERR_IO,
                        "the MQTT broker mosquitto is not installed here; on Debian: apt install mosquitto");
-    (void)snprintf(conf, sizeof conf, "%s/mosquitto.conf", demo->folder);
+    (void)snprintf(port, sizeof port, "%d", demo->port);
     if (demo_start(argv, demo->folder, "mosquitto.log", NULL, &demo->broker, err))
         return -1;
     for (int64_t until = clock_mono_ms() + BROKER_WAIT_MS; clock_mono_ms() < until && !interrupted;) {

@@ -47,7 +47,7 @@ int demo_free_port(void); /* on loopback, free a moment ago; 0: none */
 bool demo_connects(int port);
 
 /* Start a program in a process group of its own; it ends when we do, however we end. Its output goes to the
- * file `log` in `folder`. `notify` is its NOTIFY_SOCKET, NULL: none. */
+ * file `log` in `folder`. `notify` is its NOTIFY_SOCKET; NULL: none, and it gives up being root. */
 int demo_start(const char *const *argv, const char *folder, const char *log, const char *notify, pid_t *pid,
                struct err *err);
 bool demo_runs(pid_t *pid); /* sets it to 0 when it has ended */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -117,11 +118,15 @@ bool demo_connects(int port)
 /* ---- processes
  * --------------------------------------------------------------------------------------------- */
 
+enum { NOBODY = 65534 };
+
 /* In the child: only calls that are safe after fork. */
 static void become(const char *const *argv, int log, const char *notify, pid_t parent)
 {
     (void)setpgid(0, 0); /* Ctrl-C is for the demo, which then stops us in order */
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    if (!notify && geteuid() == 0 && (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY)))
+        _exit(1);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* forgotten when the user changes, so after that */
     if (getppid() != parent)
         _exit(1);
     (void)signal(SIGPIPE, SIG_DFL);

@@ -77,7 +77,7 @@ static void check_print(const struct value *root, enum payload_kind kind, enum s
     struct buf first = buf_in(arena, SIZE_MAX), second = buf_in(arena, SIZE_MAX);
     struct value again;
     struct err err;
-    struct span text;
+    struct span text = {0};
 
     buf_reserve(&first, 1);
     value_print(root, version, arena, &first);
@@ -89,6 +89,14 @@ static void check_print(const struct value *root, enum payload_kind kind, enum s
     CHECK(payload_read(buf_view(&first), arena, &again, &err) == kind);
     value_print(&again, version, arena, &second);
     CHECK(!second.failed && span_equal(buf_view(&first), buf_view(&second)));
+    if (root->type == VALUE_STRING) { /* as it prints when an expression made it */
+        struct value plain = value_string(text);
+        struct buf third = buf_in(arena, SIZE_MAX);
+
+        CHECK(value_get_text(root, arena, &plain.text));
+        value_print(&plain, version, arena, &third);
+        CHECK(span_equal(buf_view(&first), buf_view(&third)));
+    }
     if (root->type == VALUE_ARRAY || root->type == VALUE_OBJECT) {
         CHECK(value_to_text(&again, version, arena, &text) == CONVERTED);
         CHECK(span_equal(text, buf_view(&first)));

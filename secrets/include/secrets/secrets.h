@@ -1,7 +1,12 @@
 /* secrets/secrets.h - get_secret: from a name to bytes, through named backends.
  *
- * An id goes to the backend `secrets.default`, unless it is written `backend:id`. What comes out is wiped
- * memory (base/wiped.h). Thread safe. */
+ * An id goes to the backend `secrets.default`, unless it is written `backend:id`; one that starts with
+ * "arn:aws:secretsmanager:" goes to a backend of type aws where there is one. What comes out is wiped memory
+ * (base/wiped.h). Thread safe.
+ *
+ * Values are kept for `cache_ms`. In a program that lives on, secrets_start keeps them fresh in the
+ * background, so that nobody waits, and tells of changes; the last good value is served while a backend is
+ * away. */
 #ifndef SECRETS_SECRETS_H
 #define SECRETS_SECRETS_H
 
@@ -31,7 +36,9 @@ struct secrets_config {
     const char *default_backend; /* NULL: none; then ids must name one */
     const struct secrets_backend *backends;
     size_t backend_count;
-    int64_t cache_ms, stale_limit_ms;
+    int64_t cache_ms; /* how long a value is served without a look at its backend; 0: not kept */
+    int64_t
+        stale_limit_ms; /* how old a value may become that cannot be refreshed; less than cache_ms: as that */
 };
 
 struct secrets;
@@ -56,5 +63,51 @@ struct secret_query {
 /* A reference that the caller drops with wiped_free; NULL with `err` (ERR_SECRET), which names backend and id
  * and says what to do, and never the value. May block on disk or network: never call it on a lane. */
 struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *query, struct err *err);
+
+/* ---- in a program that lives on ---- */
+
+enum secrets_happening {
+    SECRETS_CHANGED, /* a value is another one now: what was made from it is to be made anew */
+    SECRETS_AWAY,    /* a backend does not answer, or not usefully; last good values are served */
+    SECRETS_BACK,    /* it answers again */
+    SECRETS_LOST,    /* a secret is gone, or too old: it is served no longer */
+};
+
+struct secrets_event {
+    enum secrets_happening what;
+    const char *backend;
+    struct span id;   /* CHANGED, LOST; else data NULL */
+    const char *text; /* AWAY, LOST: why, one sentence without a value; else "" */
+};
+
+/* Called on the refreshing thread, or on one that asks for a secret, with nothing locked. `event` is
+ * borrowed. */
+typedef void secrets_notice(void *context, const struct secrets_event *event);
+
+/* Keep what has been asked for fresh from here on, on a thread of our own that secrets_free ends. Once,
+ * before other threads ask. 0, or -1 with `err`. */
+int secrets_start(struct secrets *secrets, secrets_notice *notice, void *context, struct err *err);
+
+/* One secret that has been asked for, never its value. */
+struct secrets_entry {
+    const char *backend;
+    struct span id, role_arn; /* borrowed during the call */
+    const char *version;      /* as the backend names it; "" if it does not */
+    int64_t age_ms;           /* since its value was last confirmed; -1: there is none */
+    bool is_stale;            /* older than cache_ms: the backend is away */
+    uint64_t fetches, served;
+    const char *problem; /* why it could not be had or refreshed; "" if it could */
+};
+typedef void secrets_look(void *context, const struct secrets_entry *entry);
+/* Every secret asked for, in no order. `look` must not call back. */
+void secrets_each(struct secrets *secrets, secrets_look *look, void *context);
+
+/* The i-th backend in the order of the configuration; false past the last. `type` as the configuration has
+ * it. */
+bool secrets_backend_at(const struct secrets *secrets, size_t index, const char **name, const char **type);
+/* Can it be reached and will it let us in? May block. `*detail` (room for SECRETS_DETAIL bytes) says what was
+ * found: "Vault 1.14.0, logged in by approle, token for 59m". 0, or -1 with `err`, which says what to do. */
+enum { SECRETS_DETAIL = 256 };
+int secrets_probe(struct secrets *secrets, size_t index, char *detail, struct err *err);
 
 #endif

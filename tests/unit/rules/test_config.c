@@ -32,7 +32,7 @@ static void every_key_lands_in_its_place(void **state)
                   "  session_expiry: 36h\n  username: u\n  password: p${get_secret('a','b','')}\n"
                   "  tls: {ca_file: ca, cert_file: ce, key_file: ke, key_password: kp}\n"
                   "rules: my/rules\nunsupported_actions: skip\n"
-                  "secrets:\n  default: two\n  backends:\n"
+                  "secrets:\n  default: two\n  cache: 1500ms\n  stale_limit: 2d\n  backends:\n"
                   "    one: {type: directory, path: p1}\n"
                   "    two: {type: vault, auth: {method: approle, n: 5}, path: p2}\n"
                   "kafka:\n  defaults: {linger.ms: 5, a: true}\n"
@@ -68,6 +68,8 @@ static void every_key_lands_in_its_place(void **state)
     assert_true(c->skip_unsupported);
     assert_string_equal(c->secrets.default_backend, "two");
     assert_int_equal(c->secrets.backend_count, 2);
+    assert_int_equal(c->secrets.cache_ms, 1500);
+    assert_int_equal(c->secrets.stale_limit_ms, 172800000);
     assert_string_equal(c->secrets.backends[0].options[0].value, "p1");
     assert_string_equal(c->secrets.backends[1].type, "vault");
     assert_int_equal(c->secrets.backends[1].option_count, 3);
@@ -101,6 +103,8 @@ static void defaults(const struct config *c)
     assert_int_equal(c->mqtt.keepalive_s, 30);
     assert_int_equal(c->mqtt.session_expiry_s, 604800);
     assert_null(c->mqtt.password.text);
+    assert_int_equal(c->secrets.cache_ms, 900000);
+    assert_int_equal(c->secrets.stale_limit_ms, 86400000);
     assert_false(c->skip_unsupported);
     assert_int_equal(c->kafka.count, 0);
     assert_int_equal(c->identity.client_id.topic_level, 0);

@@ -1,0 +1,435 @@
+/* cache.c - whole secrets, kept for a while.
+ *
+ * An entry is one (backend, id, role). At most one fetch of it is under way; whoever asks meanwhile waits for
+ * that one, or takes the last good value at once. With the thread of cache_start an entry is fetched again
+ * before it is too old to serve, so that nobody ever waits for a refresh.
+ *
+ * A failure never replaces a value. The value goes when the backend has said twice that there is no such
+ * secret, or when it is older than the stale limit. */
+#include "cache.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    ENTRIES_MAX = 4096,
+    STANDARD_MS = 900000, /* AWS's 15 minutes */
+    RETRY_LEAST_MS = 1000,
+    RETRY_MOST_MS = 60000,
+    MISSING_MS = 30000, /* how long "no such secret" is believed */
+};
+
+struct entry {
+    struct entry *next;
+    struct place *place;
+    struct span id, role_arn; /* point into `text` */
+    struct stored stored;     /* bytes NULL: no value */
+    struct err err;           /* of the last try; code NONE: it went well */
+    int64_t good_ms;          /* monotonic: when the value was last confirmed */
+    int64_t due_ms;           /* when to try again; before that a failure is believed */
+    int64_t used_ms;
+    unsigned failures, missing; /* in a row */
+    uint64_t fetches, served;
+    unsigned users; /* threads that look at it: not evicted */
+    bool fetching;
+    char text[];
+};
+
+struct cache {
+    pthread_mutex_t lock;
+    pthread_cond_t done; /* a fetch has ended */
+    pthread_cond_t wake; /* the thread has something to do */
+    pthread_t thread;
+    bool started, stop;
+    int64_t cache_ms, stale_ms;
+    struct place *places;
+    size_t place_count;
+    struct entry *entries;
+    size_t count;
+    secrets_notice *notice;
+    void *context;
+};
+
+/* ---- a life ---- */
+
+struct cache *cache_new(const struct secrets_config *config, struct place *places, size_t count,
+                        struct err *err)
+{
+    struct cache *cache = calloc(1, sizeof *cache);
+    pthread_condattr_t monotonic;
+
+    if (!cache) {
+        err_memory(err);
+        return NULL;
+    }
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&cache->lock, NULL);
+    (void)pthread_cond_init(&cache->done, NULL);
+    (void)pthread_cond_init(&cache->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    cache->cache_ms = config->cache_ms;
+    cache->stale_ms = config->stale_limit_ms > config->cache_ms ? config->stale_limit_ms : config->cache_ms;
+    cache->places = places;
+    cache->place_count = count;
+    return cache;
+}
+
+static void entry_free(struct entry *entry)
+{
+    wiped_free(entry->stored.bytes);
+    free(entry);
+}
+
+void cache_free(struct cache *cache)
+{
+    if (!cache)
+        return;
+    if (cache->started) {
+        (void)pthread_mutex_lock(&cache->lock);
+        cache->stop = true;
+        (void)pthread_cond_broadcast(&cache->wake);
+        (void)pthread_mutex_unlock(&cache->lock);
+        for (size_t i = 0; i < cache->place_count; i++)
+            if (cache->places[i].type->stop)
+                cache->places[i].type->stop(cache->places[i].backend);
+        (void)pthread_join(cache->thread, NULL);
+    }
+    while (cache->entries) {
+        struct entry *entry = cache->entries;
+
+        cache->entries = entry->next;
+        entry_free(entry);
+    }
+    (void)pthread_cond_destroy(&cache->wake);
+    (void)pthread_cond_destroy(&cache->done);
+    (void)pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+/* ---- entries; the lock is held ---- */
+
+/* How long the entry's value is good without a look. */
+static int64_t fresh_ms(const struct cache *cache, const struct entry *entry)
+{
+    int64_t ms = cache->cache_ms > 0 ? cache->cache_ms : STANDARD_MS, poll = entry->place->type->poll_ms;
+
+    return poll > 0 && poll < ms ? poll : ms;
+}
+
+static bool evict(struct cache *cache)
+{
+    struct entry **oldest = NULL;
+
+    for (struct entry **at = &cache->entries; *at; at = &(*at)->next)
+        if ((*at)->users == 0 && !(*at)->fetching && (!oldest || (*at)->used_ms < (*oldest)->used_ms))
+            oldest = at;
+    if (!oldest)
+        return false;
+    struct entry *entry = *oldest;
+    *oldest = entry->next;
+    cache->count--;
+    entry_free(entry);
+    return true;
+}
+
+static struct entry *find(struct cache *cache, struct place *place, struct span id, struct span role_arn)
+{
+    for (struct entry *entry = cache->entries; entry; entry = entry->next)
+        if (entry->place == place && span_equal(entry->id, id) && span_equal(entry->role_arn, role_arn))
+            return entry;
+    return NULL;
+}
+
+static struct entry *add(struct cache *cache, struct place *place, struct span id, struct span role_arn)
+{
+    struct entry *entry;
+
+    if (cache->count >= ENTRIES_MAX && !evict(cache))
+        return NULL;
+    entry = calloc(1, sizeof *entry + id.size + role_arn.size + 1);
+    if (!entry)
+        return NULL;
+    entry->place = place;
+    entry->id = (struct span){entry->text, id.size};
+    entry->role_arn = (struct span){entry->text + id.size, role_arn.size};
+    if (id.size)
+        memcpy(entry->text, id.data, id.size);
+    if (role_arn.size)
+        memcpy(entry->text + id.size, role_arn.data, role_arn.size);
+    entry->next = cache->entries;
+    cache->entries = entry;
+    cache->count++;
+    return entry;
+}
+
+static bool same_value(const struct stored *a, const struct stored *b)
+{
+    return a->as == b->as && span_equal(wiped_reveal(a->bytes), wiped_reveal(b->bytes));
+}
+
+/* ---- one fetch ---- */
+
+/* What to tell once the lock is free. */
+struct news {
+    struct secrets_event events[2];
+    size_t count;
+    char text[sizeof((struct err *)0)->text];
+};
+
+static void add_news(struct news *news, enum secrets_happening what, const struct entry *entry,
+                     const struct err *err)
+{
+    struct secrets_event *event = &news->events[news->count++];
+
+    *event = (struct secrets_event){.what = what, .backend = entry->place->name, .text = ""};
+    if (what == SECRETS_CHANGED || what == SECRETS_LOST)
+        event->id = entry->id;
+    if (err) {
+        memcpy(news->text, err->text, sizeof news->text);
+        event->text = news->text;
+    }
+}
+
+static void take_value(struct cache *cache, struct entry *entry, struct stored *got, int64_t now,
+                       struct news *news)
+{
+    bool had = entry->stored.bytes, same = had && same_value(&entry->stored, got);
+
+    if (entry->place->away)
+        add_news(news, SECRETS_BACK, entry, NULL);
+    if ((had && !same) || (!had && entry->good_ms > 0)) /* the latter: it had been lost */
+        add_news(news, SECRETS_CHANGED, entry, NULL);
+    wiped_free(entry->stored.bytes);
+    entry->stored = *got;
+    entry->place->away = false;
+    entry->place->failures = 0;
+    entry->place->retry_ms = 0;
+    entry->err.code = ERR_NONE;
+    entry->failures = entry->missing = 0;
+    entry->good_ms = now;
+    int64_t fresh = fresh_ms(cache, entry);
+    entry->due_ms = now + fresh - fresh / 16; /* before anyone could have to wait */
+}
+
+static int64_t back_off_ms(unsigned failures)
+{
+    int64_t wait = RETRY_LEAST_MS << (failures < 6 ? failures : 6);
+
+    return wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS;
+}
+
+static void take_failure(struct cache *cache, struct entry *entry, const struct err *err, int64_t now,
+                         struct news *news)
+{
+    struct place *place = entry->place;
+
+    entry->err = *err;
+    entry->due_ms = now + back_off_ms(entry->failures++);
+    entry->missing = err->code == ERR_SECRET ? entry->missing + 1 : 0;
+    if (entry->missing > 1 || (entry->missing == 1 && !entry->stored.bytes))
+        entry->due_ms = now + (place->type->poll_ms ? place->type->poll_ms : MISSING_MS);
+    if (err->code == ERR_IO) {
+        place->retry_ms = now + back_off_ms(place->failures++);
+        if (!place->away)
+            add_news(news, SECRETS_AWAY, entry, err);
+        place->away = true;
+    }
+    if (entry->stored.bytes && (entry->missing > 1 || now - entry->good_ms >= cache->stale_ms)) {
+        add_news(news, SECRETS_LOST, entry, err);
+        wiped_free(entry->stored.bytes);
+        entry->stored.bytes = NULL;
+    }
+}
+
+/* Fetch `entry`, whose `users` the caller has raised and which nobody else fetches. The lock is held on entry
+ * and on return, and free in between. */
+static void fetch(struct cache *cache, struct entry *entry)
+{
+    struct stored got = {0};
+    struct news news = {.count = 0};
+    struct err err = {0};
+
+    entry->fetching = true;
+    entry->fetches++;
+    (void)pthread_mutex_unlock(&cache->lock);
+    int result = entry->place->type->fetch(entry->place->backend, entry->id, entry->role_arn, &got, &err);
+    (void)pthread_mutex_lock(&cache->lock);
+    entry->fetching = false;
+    if (cache->stop) /* whatever it says: it was told to give up */
+        wiped_free(got.bytes);
+    else if (result == 0)
+        take_value(cache, entry, &got, clock_mono_ms(), &news);
+    else
+        take_failure(cache, entry, &err, clock_mono_ms(), &news);
+    (void)pthread_cond_broadcast(&cache->done);
+    if (!cache->notice || news.count == 0)
+        return;
+    (void)pthread_mutex_unlock(&cache->lock);
+    for (size_t i = 0; i < news.count; i++)
+        cache->notice(cache->context, &news.events[i]);
+    (void)pthread_mutex_lock(&cache->lock);
+}
+
+/* ---- asking ---- */
+
+enum answer { SERVE, FAIL, TRY };
+
+/* What to do for one who asks. `tried`: a fetch has ended since he came. */
+static enum answer judge(const struct cache *cache, const struct entry *entry, int64_t now, bool tried)
+{
+    int64_t age = now - entry->good_ms;
+
+    if (cache->stop)
+        return FAIL;
+    if (entry->stored.bytes) {
+        if (age < fresh_ms(cache, entry) && cache->cache_ms > 0)
+            return SERVE;
+        if (age < cache->stale_ms && (cache->started || tried || now < entry->due_ms))
+            return SERVE; /* the thread is at it, or nobody can do better now */
+        if (tried && entry->failures == 0)
+            return SERVE;
+    }
+    if (entry->err.code != ERR_NONE && (tried || (cache->cache_ms > 0 && now < entry->due_ms)))
+        return FAIL;
+    return TRY;
+}
+
+static int serve(struct cache *cache, struct entry *entry, struct stored *out, struct err *err)
+{
+    bool tried = false;
+
+    for (;;) {
+        int64_t now = clock_mono_ms();
+
+        entry->used_ms = now;
+        switch (judge(cache, entry, now, tried)) {
+        case SERVE:
+            *out = entry->stored;
+            out->bytes = wiped_ref(entry->stored.bytes);
+            entry->served++;
+            return 0;
+        case FAIL:
+            if (entry->err.code == ERR_NONE)
+                return err_set(err, ERR_IO, "the program ends");
+            *err = entry->err;
+            return -1;
+        case TRY: break;
+        }
+        if (entry->fetching)
+            (void)pthread_cond_wait(&cache->done, &cache->lock);
+        else
+            fetch(cache, entry);
+        tried = true;
+    }
+}
+
+int cache_get(struct cache *cache, struct place *place, struct span id, struct span role_arn,
+              struct stored *out, struct err *err)
+{
+    int result = -1;
+
+    (void)pthread_mutex_lock(&cache->lock);
+    struct entry *entry = find(cache, place, id, role_arn);
+    if (!entry)
+        entry = add(cache, place, id, role_arn);
+    if (entry) {
+        entry->users++;
+        result = serve(cache, entry, out, err);
+        entry->users--;
+        if (cache->started)
+            (void)pthread_cond_signal(&cache->wake);
+    } else {
+        err_memory(err);
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
+    return result;
+}
+
+void cache_each(struct cache *cache, secrets_look *look, void *context)
+{
+    int64_t now = clock_mono_ms();
+
+    (void)pthread_mutex_lock(&cache->lock);
+    for (struct entry *entry = cache->entries; entry; entry = entry->next) {
+        struct secrets_entry shown = {
+            .backend = entry->place->name,
+            .id = entry->id,
+            .role_arn = entry->role_arn,
+            .version = entry->stored.version,
+            .age_ms = entry->stored.bytes ? now - entry->good_ms : -1,
+            .is_stale = entry->stored.bytes && now - entry->good_ms >= fresh_ms(cache, entry),
+            .fetches = entry->fetches,
+            .served = entry->served,
+            .problem = entry->err.code != ERR_NONE ? entry->err.text : "",
+        };
+
+        look(context, &shown);
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
+}
+
+/* ---- the thread ---- */
+
+/* A backend that is away is asked by one entry at a time: the others come when it is back. */
+static int64_t due_ms(const struct entry *entry)
+{
+    return entry->due_ms > entry->place->retry_ms ? entry->due_ms : entry->place->retry_ms;
+}
+
+static struct entry *most_due(struct cache *cache)
+{
+    struct entry *found = NULL;
+
+    for (struct entry *entry = cache->entries; entry; entry = entry->next)
+        if (!entry->fetching && entry->fetches > 0 && (!found || due_ms(entry) < due_ms(found)))
+            found = entry;
+    return found;
+}
+
+static void wait_until(struct cache *cache, int64_t ms)
+{
+    struct timespec end = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)pthread_cond_timedwait(&cache->wake, &cache->lock, &end);
+}
+
+static void *refresh(void *context)
+{
+    struct cache *cache = context;
+
+    (void)pthread_mutex_lock(&cache->lock);
+    while (!cache->stop) {
+        struct entry *entry = most_due(cache);
+        int64_t now = clock_mono_ms();
+
+        if (!entry) {
+            (void)pthread_cond_wait(&cache->wake, &cache->lock);
+        } else if (due_ms(entry) > now) {
+            wait_until(cache, due_ms(entry));
+        } else {
+            entry->users++;
+            fetch(cache, entry);
+            entry->users--;
+        }
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
+    return NULL;
+}
+
+int cache_start(struct cache *cache, secrets_notice *notice, void *context, struct err *err)
+{
+    cache->notice = notice;
+    cache->context = context;
+    cache->started = true;
+    int failed = pthread_create(&cache->thread, NULL, refresh, cache);
+    if (failed) {
+        cache->started = false;
+        return err_set(err, ERR_MEMORY, "cannot start the thread that refreshes secrets: %s",
+                       strerror(failed));
+    }
+    return 0;
+}
