@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <mosquitto.h>
 #include <poll.h>
 #include <pthread.h>
@@ -229,9 +230,15 @@ static void stop_lane(struct engine *engine)
 {
     struct lane *lane = atomic_load(&engine->lane);
 
+    struct engine_counters counters;
+
     (void)sd_notify(0, "STOPPING=1");
+    log_info("engine", "stopping: what was read is brought to its end first");
     lane_stop(lane);
     (void)pthread_join(engine->thread, NULL);
+    engine_counters(engine, &counters);
+    log_info("engine", "stopped: %" PRIu64 " messages received, %" PRIu64 " records delivered",
+             counters.received, counters.delivered);
 }
 
 int engine_run(struct engine *engine, struct err *err)

@@ -180,7 +180,8 @@ static void read_actions(struct reader *reader, struct rule *rule)
     if (!reader_expect(reader, list, DOC_LIST))
         return;
     if (list->count == 0)
-        reader_error(reader, list, ERR_VALUE, "the list of actions is empty: the rule would do nothing");
+        reader_warn(reader, list,
+                    "the list of actions is empty: the rule does nothing"); /* AWS takes 0 to 10 */
     if (list->count > ACTIONS_MAX)
         reader_error(reader, list, ERR_LIMIT, "%zu actions: a rule has at most %d", list->count, ACTIONS_MAX);
     if (list->count == 0 || list->count > ACTIONS_MAX)
