@@ -100,10 +100,10 @@ static size_t escape(const char *p, const char *end, bool *verbatim)
     return code >= 0xdc00 && code <= 0xdfff ? 12 : 0;
 }
 
-const char *json_string(const char *p, const char *end, struct json_escapes *escapes, const char **at,
-                        const char **wrong)
+const char *json_string(const char *p, const char *end, struct json_string *seen)
 {
-    *escapes = (struct json_escapes){.verbatim = true};
+    seen->escaped = false;
+    seen->verbatim = true;
     for (;;) {
         while (end - p >= 8) {
             uint64_t special = special_bytes(p);
@@ -116,22 +116,22 @@ const char *json_string(const char *p, const char *end, struct json_escapes *esc
         }
         while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
             p++;
-        *at = p;
+        seen->at = p;
         if (p == end) {
-            *wrong = "a string has no end";
+            seen->wrong = "a string has no end";
             return NULL;
         }
     found:
         if (*p == '"')
             return p;
-        *at = p;
+        seen->at = p;
         if ((unsigned char)*p >= 0x80) {
             do {
                 size_t size = character(p, end);
 
                 if (size == 0) {
-                    *at = p;
-                    *wrong = "a byte that is not UTF-8";
+                    seen->at = p;
+                    seen->wrong = "a byte that is not UTF-8";
                     return NULL;
                 }
                 p += size;
@@ -139,15 +139,15 @@ const char *json_string(const char *p, const char *end, struct json_escapes *esc
             continue;
         }
         if (*p != '\\') {
-            *wrong = "a control character in a string";
+            seen->wrong = "a control character in a string";
             return NULL;
         }
-        size_t size = escape(p, end, &escapes->verbatim);
+        size_t size = escape(p, end, &seen->verbatim);
         if (size == 0) {
-            *wrong = "an escape that stands for no character";
+            seen->wrong = "an escape that stands for no character";
             return NULL;
         }
-        escapes->any = true;
+        seen->escaped = true;
         p += size;
     }
 }

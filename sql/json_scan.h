@@ -4,15 +4,16 @@
 
 #include "node.h"
 
-struct json_escapes {
-    bool any;
-    bool verbatim; /* each is as buf_json writes it: \" \\ \b \f \n \r \t, and \u001f for other control
-                      characters */
+/* What json_string has seen. */
+struct json_string {
+    bool escaped;  /* there is a backslash */
+    bool verbatim; /* each escape is as buf_json writes it: \" \\ \b \f \n \r \t, \u001f for the rest below
+                      0x20 */
+    const char *at, *wrong; /* why it is none, and where */
 };
 
-/* From behind the opening quote to the closing one. NULL: `*wrong` says what, `*at` where. */
-const char *json_string(const char *p, const char *end, struct json_escapes *escapes, const char **at,
-                        const char **wrong);
+/* From behind the opening quote to the closing one, or NULL: `seen` says why. */
+const char *json_string(const char *p, const char *end, struct json_string *seen);
 
 /* Undo the escapes of a JSON string whose syntax has been checked. `out` has room for raw.size bytes. Returns
  * the length, which is never more. */

@@ -3,8 +3,8 @@
  * value = (negative ? -1 : 1) * (high * 2^64 + low) * 10^exponent, coefficient below 10^34. The exponent is
  * kept as written (5.0 is 50 x 10^-1), because version 2015-10-08 prints it so; number_reduce strips it.
  * Rounding is half to even (A51). A result beyond 9.99..E999 is no number: the function returns false, and
- * the language makes that Undefined; one below 1E-999 becomes zero. Plain struct: copying is cheap, nothing
- * is owned. */
+ * the language makes that Undefined; one below 1E-999 becomes zero. Zero is never negative and has 34 places
+ * at most. Plain struct: copying is cheap, nothing is owned. */
 #ifndef SQL_NUMBER_H
 #define SQL_NUMBER_H
 
@@ -19,12 +19,13 @@ struct number {
     bool negative;
 };
 
-enum { NUMBER_DIGITS = 34, NUMBER_TEXT = 48 /* bytes that number_print may write: see its comment */ };
+enum { NUMBER_DIGITS = 34, NUMBER_TEXT = 48 /* bytes; number_print writes 42 at most */ };
 
 struct number number_from_int(int64_t value);
-/* The shortest decimal that reads back as `value` (17 digits at most). False for NaN and infinities. */
+/* The shortest decimal that reads back as `value` (17 digits at most); a whole one with a place, 2.0, as
+ * 2015-10-08 prints doubles. False for NaN and infinities. */
 bool number_from_double(double value, struct number *out);
-double number_to_double(const struct number *value);
+double number_to_double(const struct number *value); /* the nearest; infinite beyond 1.8E308 */
 
 /* JSON's grammar (RFC 8259, 6), which the caller has already checked. False when out of range. */
 bool number_from_json(struct span text, struct number *out);
@@ -60,8 +61,8 @@ bool number_to_int64(const struct number *value, int64_t *out);
 int64_t number_clamp(const struct number *value, int64_t low, int64_t high);
 
 /* Plain notation while -6 <= exponent of the leading digit and up to 34 digits before the point, otherwise
- * scientific as 1.5E-7, 1E+40 (A50; the exact forms are documented in number_text.c). Returns the length,
- * never terminated. */
+ * scientific as 1.5E-7, 1E40 (A50; the exact forms stand in number_text.c). What it writes, both readers
+ * above take. Returns the length, never terminated. */
 size_t number_print(const struct number *value, char out[NUMBER_TEXT]);
 
 #endif

@@ -2,7 +2,11 @@
  *
  * Nothing is copied: strings and numbers are spans into the text, which must outlive the tape. No recursion:
  * depth is a number, bounded by PAYLOAD_DEPTH. The tape's layout is this room's affair: use value.h to walk
- * it. */
+ * it. Time is linear in the text, n log n where names are repeated or made to collide.
+ *
+ * Where the RFC leaves a choice: a name that occurs twice keeps the last value, at the first one's place; an
+ * escaped surrogate without its other half is no JSON, since it stands for no character; a byte order mark
+ * neither. A number beyond 9.99E999 is Undefined, the rest of the payload stands. */
 #ifndef SQL_PAYLOAD_H
 #define SQL_PAYLOAD_H
 

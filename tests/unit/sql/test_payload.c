@@ -176,6 +176,23 @@ static void depth_has_a_limit_that_is_met_at_once(void **state)
     free(text);
 }
 
+static void errors_name_line_and_column(void **state)
+{
+    static const char text[] = "\n\n {\"a\": 1,\n  \"b\": tru}";
+    struct arena arena;
+    struct value root;
+    struct err err = {0};
+
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(payload_read(SPAN(text), &arena, &root, &err), PAYLOAD_BINARY);
+    assert_int_equal(err.pos.line, 4);
+    assert_int_equal(err.pos.column, 8);
+    assert_string_equal(err.text, "the payload is not JSON: expected true, false or null");
+    assert_int_equal(payload_read((struct span){0}, &arena, &root, &err), PAYLOAD_EMPTY);
+    arena_done(&arena);
+}
+
 static void every_small_limit_is_met_without_a_crash(void **state)
 {
     static const char text[] = "{\"a\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
@@ -211,11 +228,12 @@ static void every_small_limit_is_met_without_a_crash(void **state)
 int main(void)
 {
     enum { ROWS = sizeof rows / sizeof *rows };
-    struct CMUnitTest tests[ROWS + 2];
+    struct CMUnitTest tests[ROWS + 3];
 
     for (size_t i = 0; i < ROWS; i++)
         tests[i] = (struct CMUnitTest){rows[i].name, payload_row, NULL, NULL, (void *)(uintptr_t)&rows[i]};
     tests[ROWS] = (struct CMUnitTest)cmocka_unit_test(depth_has_a_limit_that_is_met_at_once);
     tests[ROWS + 1] = (struct CMUnitTest)cmocka_unit_test(every_small_limit_is_met_without_a_crash);
+    tests[ROWS + 2] = (struct CMUnitTest)cmocka_unit_test(errors_name_line_and_column);
     return cmocka_run_group_tests_name("payload", tests, NULL, NULL);
 }
