@@ -44,8 +44,14 @@ int main(int argc, char **argv)
         return help(stderr);
 
     struct span word = span_of(argv[1]);
+    char *asks_help[] = {argv[0], argc > 2 ? argv[2] : NULL, (char[]){"--help"}, NULL};
+    if (span_is(word, "help") && argc > 2) { /* `topicrule help eval` is `topicrule eval --help` */
+        argv = asks_help;
+        argc = 3;
+        word = span_of(argv[1]);
+    }
     if (span_is(word, "--help") || span_is(word, "-h") || span_is(word, "help"))
-        return help(stdout);
+        return process_finish(help(stdout));
     if (span_is(word, "--version") || span_is(word, "-V"))
         word = SPAN("version");
     for (const struct command *command = commands; command->name; command++)

@@ -11,6 +11,8 @@ says '^usage: topicrule COMMAND' --help
 try 2 '' '^usage: topicrule COMMAND'
 try 2 '' "unknown command 'chekc'; did you mean 'check'\?" chekc
 try 2 '' "unknown command 'x'" x
+says '^usage: topicrule eval' help eval
+try 2 '' "unknown command 'evil'; did you mean 'eval'\?" help evil
 for command in run check eval test demo functions version; do
     says "^usage: topicrule $command" $command --help
     says "^usage: topicrule $command" $command -h

@@ -209,14 +209,14 @@ class Kafka:
             found[json.loads(line)["n"]] += 1
         return found
 
-    def wait_numbers(self, topic, count, seconds=120):
-        """Wait until 1 to `count` are there, or nothing more comes; (lost, duplicates)."""
+    def wait_numbers(self, topic, count, seconds=180, quiet=30):
+        """Wait until 1 to `count` are there, or nothing more comes for `quiet` seconds; (lost, duplicates)."""
         end, last, since = time.monotonic() + seconds, None, time.monotonic()
         while True:
             found = self.numbers(topic)
             total = sum(found.values())
             lost = sum(1 for n in range(1, count + 1) if n not in found)
-            if lost == 0 or time.monotonic() > end or (total == last and time.monotonic() - since > 15):
+            if lost == 0 or time.monotonic() > end or (total == last and time.monotonic() - since > quiet):
                 return lost, total - len(found)
             if total != last:
                 last, since = total, time.monotonic()

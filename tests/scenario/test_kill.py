@@ -71,7 +71,7 @@ def the_pipe_does(folder, cleanup):
     cleanup.callback(kill)
     publisher = broker.publisher("n/1").start(COUNT, RATE)
     kill_again_and_again(publisher, start, kill)
-    lost, duplicates = kafka.wait_numbers(topic, COUNT)
+    lost, duplicates = kafka.wait_numbers(topic, COUNT, quiet=8)
     print(f"     pipe: {COUNT} messages, {lost} lost, {duplicates} duplicates")
     check(lost > 0, "the pipe lost nothing, so this test is blind")
 
