@@ -5,6 +5,7 @@
 #include "md2.h"
 #include "payload.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 /* ---- digests ---- */
@@ -49,9 +50,13 @@ static int digest(const struct call *call, const EVP_MD *kind, struct value *out
 
     if (had <= 0)
         return had;
-    if (EVP_Digest(text.data, text.size, bytes, &size, kind, NULL) != 1)
-        return 0; /* switched off in this OpenSSL (md5 under FIPS): no value */
-    return give_hex(call, bytes, size, out, err);
+    if (EVP_Digest(text.data, text.size, bytes, &size, kind, NULL) == 1)
+        return give_hex(call, bytes, size, out, err);
+    /* No reason to leave the value out in silence: nothing is wrong with the message. */
+    ERR_clear_error();
+    return err_set(err, ERR_UNSUPPORTED,
+                   "OpenSSL gives no %s here: it is switched off (FIPS), or memory is short",
+                   EVP_MD_get0_name(kind));
 }
 
 #define DIGEST(name)                                                                                         \

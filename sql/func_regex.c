@@ -178,6 +178,10 @@ static int compile_form(struct pattern_cache *cache, struct pattern *pattern, un
     pattern->forms[forms] =
         pcre2_compile((PCRE2_SPTR)(parts.text.data ? parts.text.data : ""), parts.text.size,
                       PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, cache->compile);
+    if (!pattern->forms[forms] && code == PCRE2_ERROR_HEAP_FAILED) {
+        regex_text_done(&parts);
+        return err_memory(err);
+    }
     pattern->tried[forms] = true;
     buf_done(&parts.text);
     if (forms == 0)

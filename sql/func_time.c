@@ -92,8 +92,13 @@ static int find_zone(struct sql_scope *scope, struct span id, struct zone **zone
     }
     if (!scope_charge(scope, ZONE_STEPS, err))
         return -1;
+    struct zone *made = make_zone(id);
+    int seconds;
+
+    if (!made && (fixed_offset(id, &seconds) || zone_is_known(id)))
+        return err_memory(err);
     zone_free(oldest->zone);
-    *oldest = (struct cached_zone){.zone = make_zone(id), .used = ++cache->clock};
+    *oldest = (struct cached_zone){.zone = made, .used = ++cache->clock};
     memcpy(oldest->id, id.data, id.size);
     *zone = oldest->zone;
     return 0;
