@@ -136,14 +136,20 @@ class Stage:
             self.link.subscribes(subscribes)
 
     def finish(self):
-        """A stage that a scenario left running ends without asking."""
-        if self.engine.child.poll() is None:
+        """Whatever the scenario left: it ends when asked, cleanly. Sanitizers speak at the end."""
+        with contextlib.suppress(OSError):
+            self.engine.child.stdin.write("later off\ntake -1\nauto on\n")
+            self.engine.child.stdin.flush()
+        self.broker.close()
+        try:
+            status = self.engine.end()
+        except subprocess.TimeoutExpired:
             self.engine.child.kill()
-            self.engine.child.wait()
-        elif self.engine.child.returncode not in (0, -signal.SIGKILL):
+            status = "no status: it did not end"
+        if status != 0 or self.engine.said("Sanitizer") or self.engine.said("runtime error"):
             with open(f"{self.engine.folder}/log", encoding="utf-8", errors="replace") as file:
                 print(file.read()[-4000:])
-            raise Failed(f"the engine ended with {self.engine.child.returncode}")
+            raise Failed(f"the engine ended with {status}")
 
     def wait_counted(self, **wanted):
         """A PUBACK may be here before it is counted."""

@@ -1,0 +1,141 @@
+/* small_lane.h - a lane from texts, without its thread and without a broker: messages are put in by hand. */
+#ifndef TESTS_SMALL_LANE_H
+#define TESTS_SMALL_LANE_H
+
+#include "lane.h"
+#include "plan.h"
+#include "scripted_action.h"
+
+#include "base/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct small_lane {
+    struct config *config;
+    struct rule_set set;
+    struct plan plan;
+    struct lane *lane;
+};
+
+enum { SMALL_SEEN = 4096 };
+static struct {
+    char lines[SMALL_SEEN][96]; /* what the scripted action saw */
+    size_t count;
+} small_seen;
+
+static inline void small_watch(const char *line)
+{
+    if (small_seen.count < SMALL_SEEN)
+        (void)snprintf(small_seen.lines[small_seen.count++], sizeof small_seen.lines[0], "%s", line);
+}
+
+static inline struct rule *small_rule(const char *name, const char *text)
+{
+    static const struct action_type *const types[] = {&scripted_action_type, NULL};
+    const struct rule_options options = {.types = types, .release = true};
+    struct report report = REPORT_INIT;
+    char file[64];
+
+    (void)snprintf(file, sizeof file, "%s.json", name);
+    struct rule *rule = rule_read(span_of(text), file, &options, &report);
+    if (!rule)
+        report_print(&report, stderr);
+    report_done(&report);
+    return rule;
+}
+
+/* `texts`: rule documents, which get the names r0, r1, ... NULL when one of them is refused. */
+static inline struct small_lane *small_lane_new(const char *const *texts, size_t count,
+                                                const char *config_text)
+{
+    struct small_lane *small = calloc(1, sizeof *small);
+    struct report report = REPORT_INIT;
+    struct err err = {0};
+    char whole[512];
+
+    scripted_reset();
+    scripted_watch(small_watch);
+    small_seen.count = 0;
+    (void)snprintf(whole, sizeof whole, "mqtt: {url: 'mqtt://127.0.0.1:1'}\nrules: r\n%s",
+                   config_text ? config_text : "");
+    small->config = config_read(span_of(whole), "topicrule.yaml", &report);
+    report_print(&report, stderr);
+    report_done(&report);
+    small->set = (struct rule_set){calloc(count, sizeof(struct rule *)), count};
+    for (size_t i = 0; i < count; i++) {
+        char name[24];
+
+        (void)snprintf(name, sizeof name, "r%zu", i);
+        small->set.rules[i] = small_rule(name, texts[i]);
+        if (!small->set.rules[i])
+            abort();
+    }
+    if (plan_make(&small->plan, small->config, &small->set, NULL, &err) != 0) {
+        (void)fprintf(stderr, "plan: %s\n", err.text);
+        abort();
+    }
+    const struct lane_options options = {
+        .config = small->config,
+        .rules = &small->set,
+        .route = small->plan.route,
+        .login = &small->plan.login,
+        .targets = small->plan.targets,
+        .target_count = small->plan.target_count,
+        .target_of = (const size_t *const *)small->plan.target_of,
+    };
+    small->lane = lane_new(&options, &err);
+    if (!small->lane)
+        abort();
+    small->lane->now_ms = clock_mono_ms();
+    client_open_due(small->lane);
+    return small;
+}
+
+static inline void small_lane_free(struct small_lane *small)
+{
+    lane_free(small->lane);
+    plan_done(&small->plan);
+    for (size_t i = 0; i < small->set.count; i++)
+        rule_free(small->set.rules[i]);
+    free(small->set.rules);
+    config_free(small->config);
+    free(small);
+}
+
+/* As the session does it: a guard around the message. */
+static inline void small_publish(struct small_lane *small, const char *topic, struct span payload, int qos)
+{
+    struct lane *lane = small->lane;
+    const struct message message = {
+        .sql = {.topic = span_of(topic), .payload = payload, .payload_format = -1}, .qos = qos};
+    uint32_t epoch = qos > 0 ? hold_take(&lane->hold) : 0;
+
+    evaluate(lane, &message);
+    if (qos > 0)
+        hold_release(&lane->hold, epoch);
+}
+
+/* One turn of the loop after `ms`, with the scripted action's answers. */
+static inline void small_turn(struct small_lane *small, int64_t ms)
+{
+    struct lane *lane = small->lane;
+
+    lane->now_ms += ms;
+    for (size_t i = 0; i < lane->options.target_count; i++)
+        client_poll(&lane->clients[i]);
+    client_replace_dead(lane);
+    client_open_due(lane);
+    dispatch_waiting(lane);
+    settle_reports(lane);
+    if (lane->hold.unsettled == 0)
+        batch_turn(lane);
+}
+
+static inline uint64_t small_count(const struct small_lane *small, enum counter counter)
+{
+    return atomic_load(&small->lane->counters.value[counter]);
+}
+
+#endif

@@ -1,0 +1,96 @@
+/* Constructors when the Nth allocation fails: an error, and nothing left behind. */
+#include "failing_malloc.h"
+
+#include "small_lane.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const char *const texts[] = {
+    "{\"sql\": \"SELECT n FROM 'a/#'\", \"awsIotSqlVersion\": \"2016-03-23\", \"actions\": [{\"kafka\": "
+    "{\"topic\": "
+    "\"t\", \"clientProperties\": {\"a\": \"b\"}}}], \"errorAction\": {\"kafka\": {\"topic\": \"e\", "
+    "\"clientProperties\": {}}}}",
+    "{\"sql\": \"SELECT n FROM 'a/+'\", \"awsIotSqlVersion\": \"2016-03-23\", \"actions\": [{\"kafka\": "
+    "{\"topic\": "
+    "\"t\", \"clientProperties\": {}}}]}"};
+
+enum { MOST = 2000 };
+
+static void route_gives_up_cleanly(void **state)
+{
+    struct small_lane *small = small_lane_new(texts, 2, NULL);
+    size_t failures = 0;
+
+    (void)state;
+    for (uint64_t after = 0; after < MOST; after++) {
+        struct err err = {0};
+
+        failing_begin(after, false);
+        struct route *route = route_new(&small->set, true, &err);
+        bool met = failing_end();
+        assert_true(met || route);
+        if (!route) {
+            failures++;
+            assert_int_equal(err.code, ERR_MEMORY);
+        }
+        route_free(route);
+        if (!met)
+            break;
+    }
+    assert_in_range(failures, 5, MOST - 1);
+    small_lane_free(small);
+}
+
+static void plan_and_lane_give_up_cleanly(void **state)
+{
+    struct small_lane *small = small_lane_new(texts, 2, NULL);
+    size_t failures = 0;
+
+    (void)state;
+    for (uint64_t after = 0; after < MOST; after++) {
+        struct plan plan;
+        struct lane *lane = NULL;
+        struct err err = {0};
+
+        failing_begin(after, false);
+        int made = plan_make(&plan, small->config, &small->set, NULL, &err);
+        if (made == 0) {
+            const struct lane_options options = {
+                .config = small->config,
+                .rules = &small->set,
+                .route = plan.route,
+                .login = &plan.login,
+                .targets = plan.targets,
+                .target_count = plan.target_count,
+                .target_of = (const size_t *const *)plan.target_of,
+            };
+
+            lane = lane_new(&options, &err);
+        }
+        bool met = failing_end();
+        if (!lane) {
+            failures++;
+            assert_string_not_equal(err.text, "");
+        }
+        lane_free(lane);
+        plan_done(&plan);
+        if (!met)
+            break;
+    }
+    assert_in_range(failures, 20, MOST - 1);
+    small_lane_free(small);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(route_gives_up_cleanly),
+        cmocka_unit_test(plan_and_lane_give_up_cleanly),
+    };
+
+    return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}
