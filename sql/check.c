@@ -45,8 +45,7 @@ static int check_version(struct checker *checker, struct place place, const char
         what);
 }
 
-/* ---- names -----------------------------------------------------------------------------------------------
- */
+/* ---- names ---- */
 
 static const char *variable_name(const void *context, size_t index)
 {
@@ -130,6 +129,25 @@ static void warn_of_doubt(struct compile *compile, const struct expr *expr)
         compile_warn(compile, expr->place, "%s(): %s; this is always Undefined", expr->func->name, why);
 }
 
+static bool arguments_fit(const struct sql_func *func, unsigned count)
+{
+    return (int)count >= func->least && (func->most < 0 || (int)count <= func->most);
+}
+
+/* AWS loads such a rule, and so do we (A41). */
+static void warn_arguments(struct compile *compile, const struct sql_func *func, const struct expr *call)
+{
+    bool few = (int)call->argc < func->least;
+    int wanted = few ? func->least : func->most;
+
+    compile_warn(compile, call->place, "%s() takes %s%d argument%s, not %u: this is always Undefined",
+                 func->name,
+                 func->least == func->most ? ""
+                 : few                     ? "at least "
+                                           : "at most ",
+                 wanted, wanted == 1 ? "" : "s", call->argc);
+}
+
 static int check_call(struct checker *checker, struct expr *expr)
 {
     struct compile *compile = checker->compile;
@@ -154,19 +172,12 @@ static int check_call(struct checker *checker, struct expr *expr)
     for (struct expr *arg = expr->args; arg; arg = arg->next)
         if (check_expr(checker, arg) < 0)
             return -1;
-    if ((int)expr->argc < func->least || (func->most >= 0 && (int)expr->argc > func->most))
-        /* AWS loads such a rule, and so do we (A41): expr->func stays NULL. */
-        compile_warn(compile, expr->place, "%s() takes %s%d argument%s, not %u: this is always Undefined",
-                     func->name,
-                     func->least == func->most       ? ""
-                     : (int)expr->argc < func->least ? "at least "
-                                                     : "at most ",
-                     (int)expr->argc < func->least ? func->least : func->most,
-                     ((int)expr->argc < func->least ? func->least : func->most) == 1 ? "" : "s", expr->argc);
-    else
-        expr->func = func;
-    if (expr->func)
-        warn_of_doubt(compile, expr);
+    if (!arguments_fit(func, expr->argc)) {
+        warn_arguments(compile, func, expr);
+        return 0;
+    }
+    expr->func = func;
+    warn_of_doubt(compile, expr);
     return 0;
 }
 
@@ -213,8 +224,7 @@ static int check_cast(struct checker *checker, struct expr *expr)
                          SPAN_ARG(name), near ? ", perhaps " : "", near ? near : "");
 }
 
-/* ---- expressions -----------------------------------------------------------------------------------------
- */
+/* ---- expressions ---- */
 
 static int check_binary(struct checker *checker, const struct expr *expr)
 {
@@ -294,8 +304,7 @@ static int check_expr(struct checker *checker, struct expr *expr)
     return 0;
 }
 
-/* ---- SELECT ----------------------------------------------------------------------------------------------
- */
+/* ---- SELECT ---- */
 
 static struct name *lower_name(struct checker *checker, const struct name *from)
 {
@@ -388,8 +397,7 @@ static int check_select(struct checker *checker, struct select *select)
     return 0;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------
- */
+/* ---- the whole ---- */
 
 static int check_assignments(struct checker *checker)
 {

@@ -5,10 +5,8 @@
 #include <stdlib.h>
 
 static void emit_expr(struct emitter *emitter, const struct expr *expr);
-static void emit_select(struct emitter *emitter, const struct select *select);
 
-/* ---- values ----------------------------------------------------------------------------------------------
- */
+/* ---- values ---- */
 
 static void emit_constant(struct emitter *emitter, const struct value *value, struct place place)
 {
@@ -170,8 +168,7 @@ static void emit_case(struct emitter *emitter, const struct expr *expr)
     land(emitter, end, emitter->count);
 }
 
-/* ---- Objects ---------------------------------------------------------------------------------------------
- */
+/* ---- Objects ---- */
 
 static int compare_spans(const void *a, const void *b)
 {
@@ -231,8 +228,7 @@ static void emit_record(struct emitter *emitter, const struct item *items, unsig
     fold(emitter, count);
 }
 
-/* ---- nested queries --------------------------------------------------------------------------------------
- */
+/* ---- nested queries ---- */
 
 /* Jumps to the list `no` unless the condition is true. AND may stop early here: whether it gives false or
  * Undefined makes no difference to WHERE. */
@@ -337,8 +333,7 @@ static void emit_expr(struct emitter *emitter, const struct expr *expr)
     }
 }
 
-/* ---- the outermost SELECT --------------------------------------------------------------------------------
- */
+/* ---- the outermost SELECT ---- */
 
 /* ,"key": as it will stand in the output. */
 static void emit_key(struct emitter *emitter, struct step *step, struct span name)

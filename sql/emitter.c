@@ -48,8 +48,7 @@ void *emit_alloc(struct emitter *emitter, size_t size)
     return memory;
 }
 
-/* ---- jumps -----------------------------------------------------------------------------------------------
- */
+/* ---- jumps ---- */
 
 struct step *emit_jump(struct emitter *emitter, enum step_op op, struct place place, size_t *list)
 {
@@ -73,8 +72,7 @@ void land(struct emitter *emitter, size_t list, size_t target)
     }
 }
 
-/* ---- folding ---------------------------------------------------------------------------------------------
- */
+/* ---- folding ---- */
 
 /* May it be kept in the program? What stands on the tape of a payload (a decoded constant) may not. */
 static bool is_kept(const struct value *value)
@@ -144,8 +142,7 @@ void fold(struct emitter *emitter, size_t pops)
     emit(emitter, STEP_CONST, place)->constant = constant;
 }
 
-/* ---- the proof -------------------------------------------------------------------------------------------
- */
+/* ---- the proof ---- */
 
 /* The stack's height before each step, along every way that leads there: all must agree, and nothing may be
  * popped that is not there. False would be a mistake of this file. */

@@ -134,8 +134,7 @@ static int run_call(const struct machine *machine, const struct step *step, cons
     return step->func->run(&call, out, machine->err);
 }
 
-/* ---- nested queries --------------------------------------------------------------------------------------
- */
+/* ---- nested queries ---- */
 
 /* False: there is nothing to read. */
 static bool query_open(struct frame *frame, const struct value *source)
@@ -196,12 +195,11 @@ static struct value query_results(const struct frame *frame)
     return array;
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------
- */
+/* ---- results ---- */
 
 enum { VARIABLES_ROOM = 128 << 10 }; /* bytes of JSON that all SET variables may take together */
 
-/* How many bytes the value takes as JSON, at least up to `most` + 1. */
+/* How many bytes the value takes as JSON; more than `most` is all that is told beyond that. */
 static size_t printed_size(const struct machine *machine, const struct value *value, size_t most)
 {
     struct arena *arena = &machine->run->scope->arena;
@@ -275,8 +273,7 @@ static int run_done(const struct machine *machine)
         limits->output, limits->memory);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---- */
 
 /* The nearest get_or_default around a step that failed; its end, and the stack's height there. Limits are
  * never caught: what is used up stays used up. */
@@ -305,6 +302,7 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
     };
     struct value *stack = machine.stack;
     const struct step *steps = code->steps, *s = steps;
+    struct value result;
     size_t n = 0, pc = 0;
     bool boolean;
 
@@ -365,76 +363,58 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
         case STEP_SUBTRACT:
         case STEP_MULTIPLY:
         case STEP_DIVIDE:
-        case STEP_REMAINDER: {
-            struct value result;
-
+        case STEP_REMAINDER:
             if (charge(&machine, &stack[n - 2], 2, true) < 0)
                 goto fail;
             if (operate((enum step_op)s->op, run, &stack[n - 2], &stack[n - 1], &result) != CONVERTED)
                 goto full;
             stack[--n - 1] = result;
             break;
-        }
-        case STEP_NOT: {
-            struct value result;
-
+        case STEP_NOT:
             if (operate_not(run, &stack[n - 1], &result) != CONVERTED)
                 goto full;
             stack[n - 1] = result;
             break;
-        }
-        case STEP_CAST: {
-            struct value result;
-
+        case STEP_CAST:
             if (operate_cast((enum cast_type)s->level, run, &stack[n - 1], &result) != CONVERTED)
                 goto full;
             stack[n - 1] = result;
             break;
-        }
-        case STEP_CALL: {
-            struct value result;
-
+        case STEP_CALL:
             if (run_call(&machine, s, &stack[n - s->count], &result) < 0)
                 goto fail;
             n -= s->count;
             stack[n++] = result;
             break;
-        }
         case STEP_ARRAY:
             n -= s->count;
             if (run_array(&machine, &stack[n], s->count, &stack[n]) < 0)
                 goto fail;
             n++;
             break;
-        case STEP_RECORD: {
-            struct value result;
-
+        case STEP_RECORD:
             n -= s->count;
             if (record_build(s->shape, run, &stack[n], &result, err) < 0)
                 goto fail;
             stack[n++] = result;
             break;
-        }
 
         case STEP_JUMP: pc = s->target; break;
         case STEP_CASE:
             if (stack[n - 1].type == VALUE_UNDEFINED)
                 pc = s->target;
             break;
-        case STEP_WHEN: {
-            struct value equal;
-
+        case STEP_WHEN:
             if (charge(&machine, &stack[n - 2], 2, true) < 0)
                 goto fail;
-            if (operate(STEP_EQUAL, run, &stack[n - 2], &stack[n - 1], &equal) != CONVERTED)
+            if (operate(STEP_EQUAL, run, &stack[n - 2], &stack[n - 1], &result) != CONVERTED)
                 goto full;
             n--;
-            if (equal.type == VALUE_BOOLEAN && equal.boolean)
+            if (result.type == VALUE_BOOLEAN && result.boolean)
                 n--;
             else
                 pc = s->target;
             break;
-        }
         case STEP_POP: n--; break;
         case STEP_TRY: break;
         case STEP_MISSING:
@@ -459,15 +439,12 @@ enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, 
                 pc = s->target;
             break;
 
-        case STEP_QUERY: {
-            struct value source = stack[--n];
-
-            if (!query_open(frame_of(&machine, s->level), &source)) {
-                stack[n++] = s->flag ? value_boolean(false) : VALUE_NOTHING;
-                pc = s->target;
-            }
+        case STEP_QUERY:
+            if (query_open(frame_of(&machine, s->level), &stack[--n]))
+                break;
+            stack[n++] = s->flag ? value_boolean(false) : VALUE_NOTHING;
+            pc = s->target;
             break;
-        }
         case STEP_NEXT: {
             int more = query_next(&machine, s, s->target - pc + 1);
 

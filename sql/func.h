@@ -15,7 +15,7 @@ struct call {
 };
 
 /* 0 with the result in `out` (preset to Undefined), or -1 with `err`: limits and secrets alone fail a
- * statement (semantics.md, 11); a wrong type gives Undefined. */
+ * statement (docs/sql.md); a wrong type gives Undefined. */
 typedef int sql_func_run(const struct call *call, struct value *out, struct err *err);
 
 enum func_flags {

@@ -86,8 +86,7 @@ bool code_is_settled(const struct code *code)
     return true;
 }
 
-/* ---- explain ---------------------------------------------------------------------------------------------
- */
+/* ---- explain ---- */
 
 static void explain_path(const struct span *names, size_t count, struct buf *out)
 {

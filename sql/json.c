@@ -15,8 +15,7 @@ const char *sql_json_kind_name(enum sql_json_kind kind)
     return names[kind];
 }
 
-/* ---- taking apart: the text has been checked, so only strings and brackets matter -------------------------
- */
+/* ---- taking apart: the text has been checked, so only strings and brackets matter ---- */
 
 static bool is_blank(char c)
 {
@@ -164,8 +163,7 @@ void sql_json_compact(const struct sql_json *json, struct buf *out)
     }
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------------
- */
+/* ---- comparing ---- */
 
 static bool number_close(const struct number *want, const struct number *got, double tolerance)
 {

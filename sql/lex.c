@@ -156,7 +156,7 @@ static struct token lex_number(struct lexer *lexer)
     return token_make(lexer, TOKEN_NUMBER, end - lexer->at);
 }
 
-/* A backslash is an ordinary character; a doubled quote is one quote (semantics.md A45). */
+/* A backslash is an ordinary character; a doubled quote is one quote (docs/sql.md A45). */
 static struct token lex_string(struct lexer *lexer)
 {
     struct span source = lexer->source;

@@ -1,4 +1,4 @@
-/* sql/number.h - exact decimal numbers of 34 digits, the Int and Decimal of the dialect (semantics.md, 5).
+/* sql/number.h - exact decimal numbers of 34 digits, the Int and Decimal of the dialect (docs/sql.md).
  *
  * value = (negative ? -1 : 1) * (high * 2^64 + low) * 10^exponent, coefficient below 10^34. The exponent is
  * kept as written (5.0 is 50 x 10^-1), because version 2015-10-08 prints it so; number_reduce strips it.

@@ -5,7 +5,7 @@
  *     -ddd.ddd    plain, when the exponent of the leading digit is -6 or more and the last digit stands
  *                 behind the point, or before it with up to 34 digits in all (1E3 is 1000)
  *     -d.dddE12   scientific otherwise: 1.5E-7, 1E40. No plus sign, because a String with one is no number
- *                 (semantics.md, 5), and what cast(x AS String) gives should be one.
+ *                 (docs/sql.md), and what cast(x AS String) gives should be one.
  *
  * Digits are printed as the number holds them, so 5.0 stays 5.0 unless it has been reduced. */
 #include "wide.h"

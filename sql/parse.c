@@ -143,8 +143,7 @@ bool parser_string(struct parser *parser, const struct token *token, struct span
     return true;
 }
 
-/* ---- SELECT ----------------------------------------------------------------------------------------------
- */
+/* ---- SELECT ---- */
 
 /* VALUE is a keyword right after SELECT, unless what follows cannot be its expression: many devices send a
  * member `value`. Whoever writes VALUE in capitals means the keyword. */
@@ -297,8 +296,7 @@ bool parse_select(struct parser *parser, bool nested, struct select *out)
     return true;
 }
 
-/* ---- the statement ---------------------------------------------------------------------------------------
- */
+/* ---- the statement ---- */
 
 static bool parse_assignments(struct parser *parser, struct statement *out)
 {

@@ -1,4 +1,4 @@
-/* parse_expr.c - expressions, by precedence climbing (semantics.md, 3).
+/* parse_expr.c - expressions, by precedence climbing (docs/sql.md).
  *
  * Recursion happens for what nests alone, and is counted; a chain of operators is a loop. */
 #include "parse.h"

@@ -16,7 +16,7 @@ enum { PAYLOAD_DEPTH = 1000 };
 
 enum payload_kind {
     PAYLOAD_JSON,   /* `root` is an ARRAY or OBJECT */
-    PAYLOAD_SCALAR, /* valid JSON, but a bare scalar: counts as binary for rules (semantics.md, 11); `root` is
+    PAYLOAD_SCALAR, /* valid JSON, but a bare scalar: counts as binary for rules (docs/sql.md); `root` is
                        set */
     PAYLOAD_EMPTY,  /* no bytes, or white space alone */
     PAYLOAD_BINARY, /* anything else; `err` says why and where */

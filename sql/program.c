@@ -34,8 +34,7 @@ const char *sql_version_name(enum sql_version version)
     return versions[version].name;
 }
 
-/* ---- one compilation -------------------------------------------------------------------------------------
- */
+/* ---- one compilation ---- */
 
 int compile_error(struct compile *compile, enum err_code code, struct place place, const char *format, ...)
 {
@@ -101,8 +100,7 @@ void compile_done(struct compile *compile)
     arena_done(&compile->arena);
 }
 
-/* ---- programs --------------------------------------------------------------------------------------------
- */
+/* ---- programs ---- */
 
 /* Everything a program consists of, behind it. `program` is NULL when the size is wanted. */
 static void pack_program(struct pack *pack, const struct compile *compile, const struct statement *statement,

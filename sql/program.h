@@ -89,7 +89,7 @@ struct sql_template {
     bool secret; /* get_secret takes part, here or in a variable */
 };
 
-/* ---- pack.c ----------------------------------------------------------------------------------------------
+/* ---- pack.c ----
  *
  * What a compilation left in its arena is copied into one block that is just large enough: thousands of rules
  * stay loaded. Run twice, first with `base` NULL to learn the size. */
@@ -106,16 +106,14 @@ struct span pack_text(struct pack *pack, struct span text); /* the source; befor
 struct span pack_span(struct pack *pack, struct span span);
 struct code pack_code(struct pack *pack, const struct code *code);
 
-/* ---- emit.c ----------------------------------------------------------------------------------------------
- */
+/* ---- emit.c ---- */
 
 /* Steps in the compilation's arena. 0, or -1 with compile->err. */
 int emit_statement(struct compile *compile, const struct statement *statement, struct code *set,
                    struct code *body);
 int emit_embedded(struct compile *compile, const struct expr *expr, struct code *out);
 
-/* ---- eval.c ----------------------------------------------------------------------------------------------
- */
+/* ---- eval.c ---- */
 
 struct run {
     struct sql_scope *scope;
@@ -127,8 +125,7 @@ struct run {
 /* SQL_MATCHED: DONE or RETURN was met. SQL_FAILED: `err` has the reason, and `*failed` is the step. */
 enum sql_outcome eval(const struct code *code, struct run *run, size_t *failed, struct err *err);
 
-/* ---- run.c -----------------------------------------------------------------------------------------------
- */
+/* ---- run.c ---- */
 
 /* Assign the program's SET variables, unless the scope has them already. 0, or -1 with `err`. */
 int run_variables(const struct sql_program *program, struct sql_scope *scope, struct err *err);
@@ -136,8 +133,7 @@ int run_variables(const struct sql_program *program, struct sql_scope *scope, st
 void run_blame(struct err *err, struct span text, const struct code *code, size_t failed,
                const struct sql_program *program);
 
-/* ---- inspect.c -------------------------------------------------------------------------------------------
- */
+/* ---- inspect.c ---- */
 
 /* One line a step. `program` names the variables; it may be NULL. */
 void code_explain(const struct code *code, const struct sql_program *program, enum sql_version version,

@@ -39,7 +39,7 @@ enum expr_kind {
     EXPR_CALL,
     EXPR_CAST,
     EXPR_NOT,
-    EXPR_MINUS, /* 0 - e (semantics.md A48) */
+    EXPR_MINUS, /* 0 - e (docs/sql.md, A48) */
     EXPR_BINARY,
     EXPR_CASE,
     EXPR_ARRAY,
@@ -116,8 +116,7 @@ struct expr {
 /* One entry of a SELECT list, or one member of an object literal (its key is then the alias). */
 struct item {
     struct expr *value;
-    struct name
-        *alias; /* after AS, or made by check.c; NULL: `*`, a SPREAD or an OBJECT joins the top level */
+    struct name *alias; /* after AS, or from check.c; NULL: `*`, SPREAD, OBJECT, whose members join */
     struct item *next;
 };
 
@@ -172,8 +171,7 @@ int compile_init(struct compile *compile, struct span text, enum sql_version ver
                  struct err *err);
 void compile_done(struct compile *compile);
 
-/* ---- the phases: 0, or -1 with compile->err
- * ------------------------------------------------------------------ */
+/* ---- the phases: 0, or -1 with compile->err ---- */
 
 int parse_statement(struct compile *compile, struct statement *out);
 /* The expression that starts at `*at`, up to `closing`; `*at` is then behind that. `start` is the place of

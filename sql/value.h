@@ -116,7 +116,7 @@ struct value_walk value_walk(const struct value *container);
 bool value_next(struct value_walk *walk, struct arena *arena, struct span *key, struct value *item,
                 bool *failed);
 
-/* ---- the standard conversions (semantics.md, 5) ---- */
+/* ---- the standard conversions (docs/sql.md) ---- */
 
 enum convert {
     CONVERTED,

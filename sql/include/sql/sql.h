@@ -9,8 +9,7 @@
  *
  *     sql_scope_begin(scope, &message);                                                 for every message
  *     switch (sql_run(program, scope, &out, &err)) ...                                  for every rule of it
- *     sql_template_expand(topic, scope, &text, &err);                                   for every template of
- * it
+ *     sql_template_expand(topic, scope, &text, &err);                                   for each of its templates
  *
  * Programs and templates are immutable and may be shared by threads; a scope belongs to one thread. Nothing
  * is taken from the heap per message once a scope is warm. The dialect: docs/sql.md. */
@@ -36,8 +35,7 @@ enum sql_version { SQL_2015_10_08, SQL_2016_03_23 };
 bool sql_version_parse(struct span text, enum sql_version *version);
 const char *sql_version_name(enum sql_version version);
 
-/* ---- the world, as the engine lends it -------------------------------------------------------------------
- */
+/* ---- the world, as the engine lends it ---- */
 
 enum sql_secret_type { SQL_SECRET_STRING, SQL_SECRET_BINARY };
 
@@ -57,8 +55,7 @@ struct sql_host {
     int (*secret)(void *context, const struct sql_secret_query *query, struct span *out, struct err *err);
 };
 
-/* ---- one message -----------------------------------------------------------------------------------------
- */
+/* ---- one message ---- */
 
 struct sql_user_property {
     struct span key, value;
@@ -87,8 +84,7 @@ struct sql_limits {
 #define SQL_LIMITS_DEFAULT                                                                                   \
     ((struct sql_limits){.memory = (size_t)64 << 20, .output = (size_t)8 << 20, .steps = 10000000})
 
-/* ---- compiled once ---------------------------------------------------------------------------------------
- */
+/* ---- compiled once ---- */
 
 /* Compile a statement. `report` (may be NULL) takes warnings, placed within the statement. NULL with `err`
  * (pos and mark set) when the text is refused. The text is copied. */
@@ -125,8 +121,7 @@ typedef void sql_secret_seen(void *context, const struct sql_secret_query *query
 void sql_template_secrets(const struct sql_template *tmpl, sql_secret_seen *seen, void *context);
 void sql_program_secrets(const struct sql_program *program, sql_secret_seen *seen, void *context);
 
-/* ---- for every message -----------------------------------------------------------------------------------
- */
+/* ---- for every message ---- */
 
 /* `host` is borrowed for the life of the scope. NULL when there is no memory. */
 struct sql_scope *sql_scope_new(const struct sql_host *host, struct sql_limits limits, struct err *err);
