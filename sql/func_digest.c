@@ -7,6 +7,7 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
 
 /* ---- digests ---- */
 
@@ -41,8 +42,46 @@ static int fn_md2(const struct call *call, struct value *out, struct err *err)
     return give_hex(call, bytes, sizeof bytes, out, err);
 }
 
-static int digest(const struct call *call, const EVP_MD *kind, struct value *out, struct err *err)
+enum { MD5, SHA1, SHA224, SHA256, SHA384, SHA512, DIGESTS };
+
+static const char *const names[DIGESTS] = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"};
+
+/* Looking an algorithm up in OpenSSL 3 and making its context takes longer than a short digest. */
+struct digest_cache {
+    struct {
+        EVP_MD *kind;
+        EVP_MD_CTX *context;
+    } of[DIGESTS];
+};
+
+void digest_cache_free(struct digest_cache *cache)
 {
+    if (!cache)
+        return;
+    for (int i = 0; i < DIGESTS; i++) {
+        EVP_MD_CTX_free(cache->of[i].context);
+        EVP_MD_free(cache->of[i].kind);
+    }
+    free(cache);
+}
+
+static bool compute(struct digest_cache *cache, int which, struct span text, unsigned char *bytes,
+                    unsigned *size)
+{
+    if (!cache->of[which].kind)
+        cache->of[which].kind = EVP_MD_fetch(NULL, names[which], NULL);
+    if (!cache->of[which].context)
+        cache->of[which].context = EVP_MD_CTX_new();
+
+    EVP_MD_CTX *context = cache->of[which].context;
+    return cache->of[which].kind && context && EVP_DigestInit_ex(context, cache->of[which].kind, NULL) == 1 &&
+           EVP_DigestUpdate(context, text.data, text.size) == 1 &&
+           EVP_DigestFinal_ex(context, bytes, size) == 1;
+}
+
+static int digest(const struct call *call, int which, struct value *out, struct err *err)
+{
+    struct sql_scope *scope = call->scope;
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     struct span text;
@@ -50,27 +89,30 @@ static int digest(const struct call *call, const EVP_MD *kind, struct value *out
 
     if (had <= 0)
         return had;
-    if (EVP_Digest(text.data, text.size, bytes, &size, kind, NULL) == 1)
+    if (!scope->digests)
+        scope->digests = calloc(1, sizeof *scope->digests);
+    if (!scope->digests)
+        return err_memory(err);
+    if (compute(scope->digests, which, text, bytes, &size))
         return give_hex(call, bytes, size, out, err);
     /* No reason to leave the value out in silence: nothing is wrong with the message. */
     ERR_clear_error();
     return err_set(err, ERR_UNSUPPORTED,
-                   "OpenSSL gives no %s here: it is switched off (FIPS), or memory is short",
-                   EVP_MD_get0_name(kind));
+                   "OpenSSL gives no %s here: it is switched off (FIPS), or memory is short", names[which]);
 }
 
-#define DIGEST(name)                                                                                         \
+#define DIGEST(name, which)                                                                                  \
     static int fn_##name(const struct call *call, struct value *out, struct err *err)                        \
     {                                                                                                        \
-        return digest(call, EVP_##name(), out, err);                                                         \
+        return digest(call, which, out, err);                                                                \
     }
 
-DIGEST(md5)
-DIGEST(sha1)
-DIGEST(sha224)
-DIGEST(sha256)
-DIGEST(sha384)
-DIGEST(sha512)
+DIGEST(md5, MD5)
+DIGEST(sha1, SHA1)
+DIGEST(sha224, SHA224)
+DIGEST(sha256, SHA256)
+DIGEST(sha384, SHA384)
+DIGEST(sha512, SHA512)
 
 /* ---- encode, decode ---- */
 

@@ -25,6 +25,7 @@ void sql_scope_free(struct sql_scope *scope)
         return;
     pattern_cache_free(scope->patterns);
     time_cache_free(scope->times);
+    digest_cache_free(scope->digests);
     arena_done(&scope->arena);
     free(scope);
 }

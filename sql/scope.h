@@ -10,6 +10,7 @@ enum { SQL_VARIABLES = 10 }; /* SET variables in one statement, AWS's limit */
 
 struct pattern_cache; /* func_regex.c: compiled regular expressions by text, bounded, kept over messages */
 struct time_cache;    /* func_time.c: formatters by pattern and zone, bounded */
+struct digest_cache;  /* func_digest.c: OpenSSL's contexts */
 
 /* Where the field of a large object was found: queries over an array look for the same one again and again.
  */
@@ -43,6 +44,7 @@ struct sql_scope {
 
     struct pattern_cache *patterns; /* made on first use; freed by pattern_cache_free */
     struct time_cache *times;
+    struct digest_cache *digests;
 };
 
 /* Read the payload if that has not been done for this message. */
@@ -60,5 +62,6 @@ int scope_member(struct sql_scope *scope, const struct value *object, struct spa
 
 void pattern_cache_free(struct pattern_cache *cache); /* NULL is a no-op */
 void time_cache_free(struct time_cache *cache);
+void digest_cache_free(struct digest_cache *cache);
 
 #endif

@@ -12,7 +12,8 @@
  *     sql_template_expand(topic, scope, &text, &err);                                   for each of its templates
  *
  * Programs and templates are immutable and may be shared by threads; a scope belongs to one thread. Nothing
- * is taken from the heap per message once a scope is warm. The dialect: docs/sql.md. */
+ * is taken from the heap per message once a scope is warm, except by OpenSSL 3.0, once for a digest.
+ * The dialect: docs/sql.md. */
 #ifndef SQL_SQL_H
 #define SQL_SQL_H
 
