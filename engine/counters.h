@@ -14,8 +14,9 @@
     X(too_large)                                                                                             \
     X(unmatched)                                                                                             \
     X(matched)                                                                                               \
-    X(filtered) X(failed) X(begun) X(delivered) X(error_action) X(dropped) X(abandoned) X(retried)           \
-        X(acknowledged) X(reconnects)
+    X(filtered)                                                                                              \
+    X(failed) X(begun) X(delivered) X(error_action) X(dropped) X(abandoned) X(retried) X(acknowledged)       \
+        X(reconnects)
 
 enum counter {
 #define X(name) COUNT_##name,

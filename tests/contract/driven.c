@@ -1,7 +1,7 @@
 /* driven - the engine with the fake action: `topicrule run`, with a Kafka that does what standard input says.
  *
- *     driven CONFIGURATION      commands of scripted_action.h on standard input; what the fake sees on standard
- * output
+ *     driven CONFIGURATION      commands of scripted_action.h on standard input; what the fake sees on
+ * standard output
  *
  * The log goes to standard error. SIGTERM stops it as it stops the program. */
 #include "scripted_action.h"

@@ -33,8 +33,9 @@ stub id <<'STUB'
 echo 1000
 STUB
 # A librdkafka that is new enough, so that none is built.
-mkdir -p "$scratch/cache/topicrule/librdkafka-99.0.0/lib/pkgconfig"
-touch "$scratch/cache/topicrule/librdkafka-99.0.0/lib/pkgconfig/rdkafka-static.pc"
+built=$scratch/cache/topicrule/librdkafka-r$(sed -n 's/^recipe=\([0-9]*\).*/\1/p' tools/librdkafka)-99.0.0/lib/pkgconfig
+mkdir -p "$built"
+touch "$built/rdkafka-static.pc"
 
 # setup_with MISSING... -- OPTION...: runs tools/setup; leaves its text in `said`, what it had done in `calls`.
 setup_with() {

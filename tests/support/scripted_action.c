@@ -182,7 +182,7 @@ static const char *settings_file(const struct action_settings *settings)
 }
 
 static struct action_client *scripted_open(const struct action_settings *settings,
-                                       const struct action_events *events, struct err *err)
+                                           const struct action_events *events, struct err *err)
 {
     struct action_client *client = calloc(1, sizeof *client);
     size_t place = 0;
@@ -232,8 +232,8 @@ static bool is_denied(struct span topic)
     return false;
 }
 
-static enum action_send scripted_send(struct action_client *client, const struct action_record *record, void *tag,
-                                  struct err *err)
+static enum action_send scripted_send(struct action_client *client, const struct action_record *record,
+                                      void *tag, struct err *err)
 {
     if (scripted_inspect(record, err) == ACTION_FINAL)
         return ACTION_FINAL;
@@ -285,7 +285,7 @@ static void scripted_close(struct action_client *client, int wait_ms)
 }
 
 static void scripted_check(const struct span *constants, const struct action_settings *settings, bool release,
-                       struct report *report)
+                           struct report *report)
 {
     (void)constants;
     (void)settings;

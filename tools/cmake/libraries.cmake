@@ -11,15 +11,10 @@ pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(mosquitto REQUIRED IMPORTED_TARGET libmosquitto)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
 
-# librdkafka: 2.13 or later. tools/setup builds it where the system's own is older; it is found in that cache.
+# librdkafka: 2.13 or later. tools/setup builds it where the system's own is older; tools/librdkafka knows where it lies.
 set(rdkafka_least 2.13.0)
-if(DEFINED ENV{XDG_CACHE_HOME})
-    set(cache $ENV{XDG_CACHE_HOME}/topicrule)
-else()
-    set(cache $ENV{HOME}/.cache/topicrule)
-endif()
-file(GLOB rdkafka_dirs ${cache}/librdkafka-*/lib/pkgconfig)
-string(REPLACE ";" ":" rdkafka_path "${rdkafka_dirs}")
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/librdkafka --have
+    OUTPUT_VARIABLE rdkafka_path OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 set(pkg_config_path "$ENV{PKG_CONFIG_PATH}")
 set(ENV{PKG_CONFIG_PATH} "${rdkafka_path}:${pkg_config_path}")
 pkg_check_modules(rdkafka IMPORTED_TARGET rdkafka-static>=${rdkafka_least})
