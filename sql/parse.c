@@ -145,6 +145,20 @@ bool parser_string(struct parser *parser, const struct token *token, struct span
 
 /* ---- SELECT ---- */
 
+/* Behind `value`, at a `-` or `*`: is that an operator on an attribute? Then a name or another item follows
+ * its operands; `SELECT value -a FROM` has the keyword. */
+static bool value_is_operand(struct parser parser)
+{
+    struct report *report = parser.compile->report;
+    struct expr *expr;
+
+    parser.compile->report = NULL; /* what is worth a warning will be read once more */
+    expr = parse_expression(&parser);
+    parser.compile->report = report;
+    return expr && parser.token.type != TOKEN_FROM && parser.token.type != TOKEN_WHERE &&
+           parser.token.type != TOKEN_FINISH;
+}
+
 /* VALUE is a keyword right after SELECT, unless what follows cannot be its expression: many devices send a
  * member `value`. Whoever writes VALUE in capitals means the keyword. */
 static bool take_value(struct parser *parser)
@@ -154,8 +168,14 @@ static bool take_value(struct parser *parser)
     if (parser->token.type != TOKEN_VALUE)
         return false;
     parser_next(parser);
-    if (parser_at_expression(parser) || span_is(before.token.text, "VALUE"))
+    if (span_is(before.token.text, "VALUE"))
         return true;
+    if (parser_at_expression(parser)) {
+        bool unclear = parser->token.type == TOKEN_MINUS || parser->token.type == TOKEN_STAR;
+
+        if (!unclear || parser->queries > 0 || !value_is_operand(*parser))
+            return true;
+    }
     *parser = before;
     return false;
 }
