@@ -3,6 +3,8 @@
 
 #include "base/utf8.h"
 
+#include <unicode/uchar.h>
+
 enum { VARIABLE_NAME_MAX = 64 };
 
 static const struct {
@@ -72,6 +74,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* What every name may hold; the names of attributes have any script's letters besides. */
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || is_digit(c);
@@ -95,10 +98,28 @@ static size_t skip_digits(const struct lexer *lexer, size_t at)
     return at;
 }
 
-static size_t skip_word(const struct lexer *lexer, size_t at)
+/* The size of the character at `at`, if a name may hold it; else 0. */
+static size_t name_character(const struct lexer *lexer, size_t at)
 {
-    while (is_word(peek(lexer, at)))
-        at++;
+    uint32_t code;
+    size_t size;
+
+    if (at >= lexer->source.size)
+        return 0;
+    if ((unsigned char)lexer->source.data[at] < 0x80)
+        return is_word(lexer->source.data[at]);
+    size = utf8_decode((struct span){lexer->source.data + at, lexer->source.size - at}, &code);
+    if (size && (u_isalnum((UChar32)code) || U_GET_GC_MASK((UChar32)code) & U_GC_M_MASK))
+        return size;
+    return 0;
+}
+
+static size_t skip_name(const struct lexer *lexer, size_t at)
+{
+    size_t size;
+
+    while ((size = name_character(lexer, at)) > 0)
+        at += size;
     return at;
 }
 
@@ -121,7 +142,7 @@ static struct token token_bad(struct lexer *lexer, size_t size, const char *prob
 
 static struct token lex_word(struct lexer *lexer)
 {
-    struct token token = token_make(lexer, TOKEN_WORD, skip_word(lexer, lexer->at) - lexer->at);
+    struct token token = token_make(lexer, TOKEN_WORD, skip_name(lexer, lexer->at) - lexer->at);
 
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
         if (span_is_nocase(token.text, keywords[i].text))
@@ -145,12 +166,12 @@ static struct token lex_number(struct lexer *lexer)
         else if (peek(lexer, end + 1) == '+')
             problem = "an exponent has no `+`: write 1E3";
     }
-    if (peek(lexer, end) == '.' || is_word(peek(lexer, end))) {
+    if (peek(lexer, end) == '.' || name_character(lexer, end)) {
         if (!problem)
             problem = "numbers are written 5, 2.745, 1E3, and names do not start with a digit (reach such an "
                       "attribute by get(*, 'name'))";
-        while (peek(lexer, end) == '.' || is_word(peek(lexer, end)))
-            end++;
+        while (peek(lexer, end) == '.' || name_character(lexer, end))
+            end = peek(lexer, end) == '.' ? end + 1 : skip_name(lexer, end);
         return token_bad(lexer, end - lexer->at, problem);
     }
     return token_make(lexer, TOKEN_NUMBER, end - lexer->at);
@@ -184,7 +205,10 @@ static struct token lex_string(struct lexer *lexer)
 
 static struct token lex_variable(struct lexer *lexer)
 {
-    size_t size = skip_word(lexer, lexer->at + 1) - lexer->at;
+    size_t size = 1;
+
+    while (is_word(peek(lexer, lexer->at + size)))
+        size++;
 
     if (size == 1)
         return token_bad(lexer, 1, "a variable is written @name, with letters, digits and underscores");
@@ -230,9 +254,10 @@ static struct token lex_symbol(struct lexer *lexer)
         size_t size = utf8_decode(rest, &code);
 
         if (size > 1)
-            return token_bad(lexer, size,
-                             "names have the letters a to z, digits and underscores: reach any other "
-                             "attribute by get(*, 'name')");
+            return token_bad(
+                lexer, size,
+                "names have letters, digits and underscores: reach any other attribute by get(*, "
+                "'name')");
         return token_bad(lexer, 1, "this character has no meaning here");
     }
     default: break;
@@ -253,7 +278,7 @@ struct token lex(struct lexer *lexer)
         return token_make(lexer, TOKEN_FINISH, 1);
     if (is_digit(c))
         return lex_number(lexer);
-    if (is_word(c))
+    if (name_character(lexer, lexer->at))
         return lex_word(lexer);
     if (c == '\'' || c == '"')
         return lex_string(lexer);

@@ -41,12 +41,26 @@ bool parser_expect(struct parser *parser, enum token_type type)
     return false;
 }
 
+/* As many bytes of the text as an error shows, whole characters. */
+static int shown_size(struct span text)
+{
+    enum { SHOWN = 48 };
+
+    if (text.size <= SHOWN)
+        return (int)text.size;
+    size_t size = SHOWN;
+
+    while (size > 0 && ((unsigned char)text.data[size] & 0xc0) == 0x80)
+        size--;
+    return (int)size;
+}
+
 /* The token in the words of an error: FROM, `foo`, `)`, the string 'abc', the end of the statement. */
 static void describe(const struct parser *parser, char *out, size_t room)
 {
     const struct token *token = &parser->token;
-    int shown = token->text.size > 40 ? 40 : (int)token->text.size;
-    const char *more = token->text.size > 40 ? "..." : "";
+    int shown = shown_size(token->text);
+    const char *more = (size_t)shown < token->text.size ? "..." : "";
 
     switch (token->type) {
     case TOKEN_FINISH:
@@ -362,8 +376,8 @@ static void refuse_bare_filter(struct parser *parser)
     while (size < rest.size && !strchr(" \t\r\n,;", rest.data[size]))
         size++;
     compile_error(parser->compile, ERR_SYNTAX, (struct place){(uint32_t)parser->token.at, (uint32_t)size},
-                  "the topic filter stands in single quotes: FROM '%.*s'", size > 100 ? 100 : (int)size,
-                  rest.data);
+                  "the topic filter stands in single quotes: FROM '%.*s'",
+                  shown_size((struct span){rest.data, size}), rest.data);
 }
 
 static bool parse_filter(struct parser *parser, struct statement *out)

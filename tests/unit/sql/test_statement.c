@@ -76,6 +76,8 @@ static const struct row {
      "{\"a\":1,\"b\":{\"x\":1}}", SQL_2016_03_23},
     {"a_key_twice_in_a_literal", "SELECT {'a': 1, 'b': 2, 'a': 3} AS r FROM 't'", "{}",
      "{\"r\":{\"a\":3,\"b\":2}}", SQL_2016_03_23},
+    {"letters_of_any_script", "SELECT température, дом.k AS ключ1 FROM 't' WHERE é > 1",
+     "{\"température\":1,\"дом\":{\"k\":2},\"é\":3}", "{\"température\":1,\"ключ1\":2}", SQL_2016_03_23},
     {"a_doubled_quote", "SELECT 'it''s' AS r, \"a\"\"b\\\" AS s FROM 't'", "{}",
      "{\"r\":\"it's\",\"s\":\"a\\\"b\\\\\"}", SQL_2016_03_23},
     {"wrong_number_of_arguments", "SELECT abs() AS r, 1 AS k FROM 't'", "{}", "{\"k\":1}", SQL_2016_03_23},
