@@ -226,14 +226,27 @@ static int check_cast(struct checker *checker, struct expr *expr)
 
 /* ---- expressions ---- */
 
+static bool in_parentheses(struct span text, const struct expr *expr)
+{
+    size_t at = expr->place.at;
+
+    while (at > 0 && strchr(" \t\r\n", text.data[at - 1]))
+        at--;
+    return at > 0 && text.data[at - 1] == '(';
+}
+
 static int check_binary(struct checker *checker, const struct expr *expr)
 {
+    static const char hint[] =
+        "IN wants an array on its right: an attribute, or values in square brackets, [1, 2]";
+
     if (check_operand(checker, expr->right) < 0)
         return -1;
-    if (expr->op == BINARY_IN && expr->right->kind == EXPR_LITERAL)
-        return compile_error(checker->compile, ERR_SYNTAX, expr->right->place,
-                             "IN wants an array on its right: an attribute, or values in square brackets, "
-                             "[1, 2]");
+    if (expr->op != BINARY_IN || expr->right->kind != EXPR_LITERAL)
+        return 0;
+    if (in_parentheses(checker->compile->text, expr->right)) /* the list of other SQLs, with one value */
+        return compile_error(checker->compile, ERR_SYNTAX, expr->right->place, "%s", hint);
+    compile_warn(checker->compile, expr->right->place, "%s; this is always Undefined", hint);
     return 0;
 }
 
