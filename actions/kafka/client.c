@@ -112,7 +112,7 @@ static void start_again(struct action_client *client)
     struct err err = {0};
 
     producer_stop(client, 0);
-    atomic_store(&client->signals.ups, 0);
+    atomic_store(&client->signals.answers, 0);
     if (conf_without_idempotence(client->conf, &err) != 0 || producer_start(client, &err) != 0) {
         client->failed = true;
         state_set(client, ACTION_DEAD, "%s", err.text);

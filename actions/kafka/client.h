@@ -56,10 +56,11 @@ struct action_client {
     enum action_state state;
     int told[8]; /* kinds of trouble told since the client was last READY */
     size_t told_count;
-    unsigned ups_seen; /* of signals.ups, when the cluster went away */
-    char why[320];     /* the sentence of the state, when it is not READY */
-    bool failed;       /* FATAL was told */
+    unsigned answers_seen; /* of signals.answers, when the cluster went away */
+    char why[320];         /* the sentence of the state, when it is not READY */
+    bool failed;           /* FATAL was told */
     bool closing;
+    bool was_ready;      /* ever */
     struct trouble last; /* reason behind _ALL_BROKERS_DOWN */
     char last_text[512], last_subject[128];
     int64_t progress_ms; /* monotonic: when a record was delivered last, or the first one was taken */

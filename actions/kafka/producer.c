@@ -25,7 +25,7 @@ int producer_start(struct action_client *client, struct err *err)
     client->queue = rd_kafka_queue_get_main(client->producer);
     rd_kafka_queue_io_event_enable(client->queue, client->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
     client->failed = false;
-    client->ups_seen = 0;
+    client->answers_seen = 0;
     client->last = (struct trouble){0};
     client->told_count = 0;
     return 0;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { API_INIT_PRODUCER_ID = 22 }; /* Kafka protocol: InitProducerId */
+enum { API_METADATA = 3, API_INIT_PRODUCER_ID = 22 }; /* of the Kafka protocol */
 
 void signals_init(struct signals *signals, int wake_fd)
 {
@@ -27,20 +27,8 @@ static void wake(const struct signals *signals)
     (void)ignored;
 }
 
-/* On librdkafka's threads, with its locks held: note and leave. */
-static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const char *protocol, const char *name,
-                                           int port, const char *state, void *context)
-{
-    struct signals *signals = context;
-
-    (void)rk, (void)id, (void)protocol, (void)port;
-    if (strcmp(state, "UP") == 0 && name[0] != ':' && name[0]) { /* not librdkafka's internal broker */
-        atomic_fetch_add(&signals->ups, 1);
-        wake(signals);
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
+/* On librdkafka's threads: note and leave. A connection that is "UP" for librdkafka may be hung up on at its
+ * first request (no login where one is wanted), so an answer is what counts. */
 static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int socket, const char *broker, int32_t id,
                                        int16_t key, int16_t version, int32_t correlation, size_t size,
                                        int64_t rtt, rd_kafka_resp_err_t error, void *context)
@@ -50,22 +38,20 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int socket, const char *b
     (void)rk, (void)socket, (void)broker, (void)version, (void)correlation, (void)size, (void)rtt;
     if (id >= 0)
         atomic_store_explicit(&signals->broker, id, memory_order_relaxed);
-    if (key == API_INIT_PRODUCER_ID && error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR || (key != API_METADATA && key != API_INIT_PRODUCER_ID))
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (key == API_INIT_PRODUCER_ID)
         atomic_fetch_add(&signals->producer_ids, 1);
-        wake(signals);
-    }
+    atomic_fetch_add(&signals->answers, 1);
+    wake(signals);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *context, char *why,
                                   size_t room)
 {
-    rd_kafka_resp_err_t error;
-
     (void)conf, (void)why, (void)room;
-    error = rd_kafka_interceptor_add_on_broker_state_change(rk, "topicrule", on_broker_state, context);
-    return error ? error
-                 : rd_kafka_interceptor_add_on_response_received(rk, "topicrule", on_response, context);
+    return rd_kafka_interceptor_add_on_response_received(rk, "topicrule", on_response, context);
 }
 
 /* librdkafka's log would go to standard error, a line for every event. We keep the last reason for a failure,

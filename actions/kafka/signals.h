@@ -1,7 +1,7 @@
 /* signals.h - what librdkafka's own threads tell us beside its event queue.
  *
- * Its events name errors; that a broker is up again, that the producer id is there, and why a certificate was
- * refused it tells only through callbacks on its threads. They note it here and wake the lane. */
+ * Its events name errors; that a cluster answers again, that the producer id is there, and why a certificate
+ * was refused it tells only through callbacks on its threads. They note it here and wake the lane. */
 #ifndef KAFKA_SIGNALS_H
 #define KAFKA_SIGNALS_H
 
@@ -13,7 +13,7 @@
 
 struct signals {
     int wake_fd;              /* an eventfd; not owned */
-    atomic_uint ups;          /* how often a broker connection became usable */
+    atomic_uint answers;      /* to requests that only a client that was let in may make */
     atomic_int broker;        /* id of one that answered; -1 none yet */
     atomic_uint producer_ids; /* how often the request for one was answered */
 

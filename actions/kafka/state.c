@@ -24,6 +24,7 @@ void state_set(struct action_client *client, enum action_state state, const char
 static void ready(struct action_client *client)
 {
     client->told_count = 0;
+    client->was_ready = true;
     client->last = (struct trouble){0};
     state_set(client, ACTION_READY, client->state == ACTION_STARTING ? "connected" : "connected again");
 }
@@ -48,6 +49,7 @@ static void remember(struct action_client *client, rd_kafka_resp_err_t error, co
         .text = client->last_text,
         .x509_error = x509_error,
         .x509_subject = client->last_subject,
+        .at_first = !client->was_ready,
         .own_certificate = client->own_certificate,
         .own_certificate_ended =
             client->own_certificate && client->own_certificate_ends < (int64_t)time(NULL),
@@ -74,7 +76,7 @@ static void away(struct action_client *client)
     if (client->last.error)
         kind = trouble_words(&client->last, words, sizeof words);
     client->last = (struct trouble){0};
-    client->ups_seen = atomic_load(&client->signals.ups);
+    client->answers_seen = atomic_load(&client->signals.answers);
     if (!is_told(client, kind) && (kind || client->state != ACTION_AWAY))
         state_set(client, ACTION_AWAY, "%s", words);
 }
@@ -120,11 +122,12 @@ void state_error(struct action_client *client, rd_kafka_resp_err_t error, const 
 
 void state_look(struct action_client *client)
 {
-    unsigned ups = atomic_load(&client->signals.ups);
+    unsigned answers = atomic_load(&client->signals.answers);
 
     if (client->failed || !client->producer)
         return;
-    if ((client->state == ACTION_STARTING || client->state == ACTION_AWAY) && ups != client->ups_seen &&
+    if ((client->state == ACTION_STARTING || client->state == ACTION_AWAY) &&
+        answers != client->answers_seen &&
         (!client->idempotent || atomic_load(&client->signals.producer_ids) > 0))
         ready(client);
 }

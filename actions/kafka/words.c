@@ -5,33 +5,27 @@
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
 
-/* The host in "sasl_ssl://localhost:9093/bootstrap: ..." or "... at [ipv4#127.0.0.1:1] ...". */
-static struct span host_of(const char *text)
+/* "[thrd:NAME]: ssl://localhost:9093/bootstrap: reason (after 3ms in state CONNECT, 2 identical error(s)
+ * suppressed)": the host and the reason; either may be missing. */
+static void split(const char *text, struct span *host, struct span *reason)
 {
-    const char *start = strstr(text, "://"), *end;
+    const char *end, *slash, *colon;
 
-    if (!start)
-        return (struct span){NULL, 0};
-    start += 3;
-    end = start + strcspn(start, "/ ");
-    if (*end != '/')
-        return (struct span){NULL, 0};
-    return (struct span){start, (size_t)(end - start)};
+    if (strncmp(text, "[thrd:", 6) == 0 && (end = strstr(text, "]: ")))
+        text = end + 3;
+    colon = strstr(text, ": ");
+    end = strstr(text, "://");
+    const char *name = end && colon && end < colon ? end + 3 : text;
+
+    slash = colon ? memchr(name, '/', (size_t)(colon - name)) : NULL;
+    *host = slash ? (struct span){name, (size_t)(slash - name)} : (struct span){NULL, 0};
+    if (slash)
+        text = colon + 2;
+    end = strstr(text, " (after ");
+    *reason = (struct span){text, end ? (size_t)(end - text) : strlen(text)};
 }
 
-/* What follows the last "prefix: " that librdkafka put before the reason, without its counters. */
-static struct span reason_of(const char *text)
-{
-    const char *start = strstr(text, "://"), *slash = start ? strchr(start + 3, '/') : NULL;
-    const char *colon = slash ? strstr(slash, ": ") : NULL;
-    const char *from = colon ? colon + 2 : text, *end = strstr(from, " (after ");
-
-    if (strncmp(from, "rdkafka#", 8) == 0 && (colon = strstr(from, ": ")))
-        from = colon + 2;
-    return (struct span){from, end ? (size_t)(end - from) : strlen(from)};
-}
-
-enum when { ALWAYS, WITHOUT_CERTIFICATE, WITH_CERTIFICATE, WITH_ENDED_CERTIFICATE };
+enum when { ALWAYS, AT_FIRST, WITHOUT_CERTIFICATE, WITH_CERTIFICATE, WITH_ENDED_CERTIFICATE };
 
 static const struct row {
     const char *part; /* of librdkafka's text */
@@ -45,17 +39,23 @@ static const struct row {
      "and "
      "mind that a user is made for each SCRAM mechanism apart"},
     {"Unsupported SASL mechanism", ALWAYS, "the broker does not offer this sasl.mechanism on this listener"},
-    {"verify that security.protocol is correctly configured, broker might require SASL", ALWAYS,
-     "the broker hangs up: its listener wants a login, so security.protocol is to be SASL_SSL or "
-     "SASL_PLAINTEXT"},
     {"Request not valid in current SASL state", ALWAYS,
      "the broker's listener takes no login: security.protocol is to be SSL or PLAINTEXT"},
-    {"connecting to a SSL listener", ALWAYS,
-     "the broker hangs up: its listener speaks TLS, so security.protocol is to be SSL or SASL_SSL"},
+    {"receive 0 after POLLIN (after", AT_FIRST,
+     "the broker hangs up before a word is said: its listener speaks TLS, so security.protocol is to be SSL "
+     "or "
+     "SASL_SSL"},
+    {"closed by peer (after", AT_FIRST,
+     "the broker hangs up on our first request: its listener wants a login, so security.protocol is to be "
+     "SASL_SSL or "
+     "SASL_PLAINTEXT"},
+    {"closed by peer (after", ALWAYS, "the broker closed the connection"},
     {"connecting to a PLAINTEXT broker listener", ALWAYS,
      "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
      "port "
      "another"},
+    {"SSL alert number 4", WITHOUT_CERTIFICATE,
+     "the broker demands a client certificate; give ssl.keystore with ssl.keystore.password"},
     {"SSL alert number 116", WITHOUT_CERTIFICATE,
      "the broker demands a client certificate; give ssl.keystore with ssl.keystore.password"},
     {"SSL alert number 116", WITH_CERTIFICATE,
@@ -90,6 +90,7 @@ static bool applies(enum when when, const struct trouble *trouble)
 {
     switch (when) {
     case ALWAYS: return true;
+    case AT_FIRST: return trouble->at_first;
     case WITHOUT_CERTIFICATE: return !trouble->own_certificate;
     case WITH_CERTIFICATE: return trouble->own_certificate;
     case WITH_ENDED_CERTIFICATE: return trouble->own_certificate_ended;
@@ -122,11 +123,12 @@ static const char *x509_words(int error)
 
 int trouble_words(const struct trouble *trouble, char *out, size_t room)
 {
-    struct span host = host_of(trouble->text), reason = reason_of(trouble->text);
+    struct span host, reason;
     const char *words = NULL;
     int kind = KIND_OTHER + (int)trouble->error;
     char head[300] = "";
 
+    split(trouble->text, &host, &reason);
     if (host.size)
         (void)snprintf(head, sizeof head, SPAN_FMT ": ", (int)(host.size < 280 ? host.size : 280), host.data);
     if (trouble->error == RD_KAFKA_RESP_ERR__SSL && trouble->x509_error) {

@@ -14,6 +14,7 @@ struct trouble {
     const char *text;         /* librdkafka's; never a secret, but long */
     int x509_error;           /* of OpenSSL's verification of the broker; 0: none */
     const char *x509_subject; /* of the certificate that failed */
+    bool at_first;            /* the cluster never answered yet */
     bool own_certificate;     /* we have one to show */
     bool own_certificate_ended;
 };
