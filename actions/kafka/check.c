@@ -1,5 +1,7 @@
 /* check.c - what depends on several settings together, and what is known to go wrong later. */
+#include "kerberos.h"
 #include "material.h"
+#include "realms.h"
 #include "settings.h"
 
 #include <stdio.h>
@@ -283,20 +285,48 @@ static void check_login(const struct settings *settings, struct report *report)
     }
 }
 
+/* What is written into the Kerberos configuration, and the keytab against the principal. */
+static void check_kerberos(const struct settings *settings, struct report *report)
+{
+    static const enum prop_id parts[] = {PROP_REALM, PROP_KDC, PROP_PRINCIPAL, PROP_KEYTAB};
+    struct span realm = setting_text(settings, PROP_REALM), kdcs = setting_text(settings, PROP_KDC);
+    char principal[512];
+    struct wiped *keytab;
+    struct err err;
+
+    if (realm.size && realms_check_name(realm, &err) != 0)
+        report_error(report, PLACE(from(settings, PROP_REALM)), "%s", err.text);
+    if (kdcs.size && realms_check_kdcs(kdcs, &err) != 0)
+        report_error(report, PLACE(from(settings, PROP_KDC)), "%s", err.text);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!is_set(settings, parts[i]) || settings->slots[parts[i]].is_template)
+            return;
+    keytab = material_bytes(settings, PROP_KEYTAB, &err);
+    if (!keytab) {
+        report_error(report, PLACE(from(settings, PROP_KEYTAB)), "%s", err.text);
+    } else if (kerberos_full_name(setting_text(settings, PROP_PRINCIPAL), realm, principal,
+                                  sizeof principal) != 0) {
+        report_error(report, PLACE(from(settings, PROP_PRINCIPAL)), "sasl.kerberos.principal is too long");
+    } else if (kerberos_check_keytab(wiped_reveal(keytab), principal, &err) != 0) {
+        report_error(report, PLACE(from(settings, PROP_KEYTAB)), "%s: %s", called(settings, PROP_KEYTAB),
+                     err.text);
+    }
+    wiped_free(keytab);
+}
+
 static void check_built(const struct settings *settings, bool release, struct report *report)
 {
     const char *name = settings->mechanism == MECHANISM_OAUTHBEARER   ? "OAUTHBEARER"
                        : settings->mechanism == MECHANISM_AWS_MSK_IAM ? "AWS_MSK_IAM"
-                       : settings->mechanism == MECHANISM_GSSAPI      ? "GSSAPI"
                                                                       : NULL;
 
     if (!name)
         return;
     if (release)
-        report_error(
-            report, PLACE(from(settings, PROP_MECHANISM)),
-            "sasl.mechanism %s is not built in this version: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are",
-            name);
+        report_error(report, PLACE(from(settings, PROP_MECHANISM)),
+                     "sasl.mechanism %s is not built in this version: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 "
+                     "and GSSAPI are",
+                     name);
     else
         report_warn(report, PLACE(from(settings, PROP_MECHANISM)),
                     "sasl.mechanism %s is known, but this version cannot log in by it", name);
@@ -380,6 +410,8 @@ void settings_check(const struct settings *settings, bool release, struct report
     check_bootstrap(settings, report);
     check_promise(settings, report);
     check_login(settings, report);
+    if (settings->mechanism == MECHANISM_GSSAPI)
+        check_kerberos(settings, report);
     check_built(settings, release, report);
     check_others(settings, report);
     check_exposure(settings, report);

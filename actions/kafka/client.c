@@ -36,6 +36,7 @@ static void close_fd(int fd)
 
 static void client_free(struct action_client *client)
 {
+    kerberos_stop(client->kerberos);
     if (client->conf)
         rd_kafka_conf_destroy(client->conf);
     tickets_done(client);
@@ -76,6 +77,28 @@ static int take_settings(struct action_client *client, const struct settings *se
     return result;
 }
 
+static int start_kerberos(struct action_client *client, const struct settings *settings, struct err *err)
+{
+    struct wiped *keytab = material_bytes(settings, PROP_KEYTAB, err);
+    const struct kerberos_options options = {
+        .keytab = wiped_reveal(keytab),
+        .principal = setting_text(settings, PROP_PRINCIPAL),
+        .realm = setting_text(settings, PROP_REALM),
+        .kdcs = setting_text(settings, PROP_KDC),
+        .wake_fd = client->wake_fd,
+    };
+
+    if (!keytab)
+        return -1;
+    client->kerberos = kerberos_start(&options, err);
+    wiped_free(keytab);
+    if (!client->kerberos)
+        return -1;
+    client->signals.kerberos_cache = kerberos_cache(client->kerberos);
+    (void)snprintf(client->why, sizeof client->why, "waiting for a Kerberos ticket");
+    return 0;
+}
+
 struct action_client *client_open(const struct action_settings *in, const struct action_events *events,
                                   struct err *err)
 {
@@ -96,7 +119,9 @@ struct action_client *client_open(const struct action_settings *in, const struct
         take_settings(client, &settings, err) != 0)
         goto fail;
     client->signals.wake_fd = client->wake_fd;
-    if (producer_start(client, err) != 0)
+    /* With Kerberos the producer is made once there are tickets, or its first logins would fail. */
+    if (settings.mechanism == MECHANISM_GSSAPI ? start_kerberos(client, &settings, err) != 0
+                                               : producer_start(client, err) != 0)
         goto fail;
     settings_done(&settings);
     return client;
@@ -119,6 +144,20 @@ static void start_again(struct action_client *client)
     }
 }
 
+static void wait_for_tickets(struct action_client *client)
+{
+    char why[sizeof client->why];
+    struct err err = {0};
+
+    if (!kerberos_ready(client->kerberos, why, sizeof why)) {
+        if (why[0])
+            state_no_ticket(client, why);
+    } else if (producer_start(client, &err) != 0) {
+        client->failed = true;
+        state_set(client, ACTION_DEAD, "%s", err.text);
+    }
+}
+
 void client_pump(struct action_client *client)
 {
     uint64_t count;
@@ -127,6 +166,8 @@ void client_pump(struct action_client *client)
 
     ignored = read(client->timer_fd, &count, sizeof count);
     (void)ignored;
+    if (!client->producer && client->kerberos && !client->failed)
+        wait_for_tickets(client);
     if (!client->producer)
         return;
     while ((event = rd_kafka_queue_poll(client->queue, 0)))

@@ -6,6 +6,7 @@
 #define KAFKA_CLIENT_H
 
 #include "conf.h"
+#include "kerberos.h"
 #include "material.h"
 #include "outcome.h"
 #include "record.h"
@@ -44,7 +45,8 @@ struct action_client {
     bool own_certificate;
     int64_t own_certificate_ends; /* seconds since 1970 */
 
-    rd_kafka_t *producer; /* NULL: not made yet */
+    struct kerberos *kerberos; /* NULL: logs in otherwise */
+    rd_kafka_t *producer;      /* NULL: waits for Kerberos */
     rd_kafka_queue_t *queue;
     struct signals signals;
     struct topics topics;
@@ -97,6 +99,7 @@ void state_set(struct action_client *client, enum action_state state, const char
 void state_fatal(struct action_client *client, rd_kafka_resp_err_t error, const char *text);
 void state_error(struct action_client *client, rd_kafka_resp_err_t error, const char *text);
 void state_look(struct action_client *client); /* at what the signals say */
+void state_no_ticket(struct action_client *client, const char *why);
 
 /* retry.c: members of a refused batch, sent again in ever smaller groups. */
 int retry_keep(struct action_client *client, const struct ticket *ticket, rd_kafka_message_t *message);

@@ -63,6 +63,15 @@ static struct wiped *slot_bytes(const struct slot *slot, struct err *err)
     return store_file(path, err);
 }
 
+struct wiped *material_bytes(const struct settings *settings, enum prop_id id, struct err *err)
+{
+    struct wiped *bytes = slot_bytes(&settings->slots[id], err);
+
+    if (!bytes)
+        err_prefix(err, "%s", settings->slots[id].from ? settings->slots[id].from->name : props[id].name);
+    return bytes;
+}
+
 /* A type that was named must be the one that is there: a mistake is then told by its name. */
 static int check_type(const struct settings *settings, enum prop_id id, enum store_format found,
                       struct err *err)

@@ -24,6 +24,8 @@ struct material {
  * out. */
 int material_load(struct material *material, const struct settings *settings, struct err *err,
                   const struct action_setting **blame);
+/* The bytes of a STORE that is set, read from its text or file. NULL with `err`, which names the property. */
+struct wiped *material_bytes(const struct settings *settings, enum prop_id id, struct err *err);
 void material_done(struct material *material);
 
 /* Where this system keeps whom it trusts: SSL_CERT_FILE, OpenSSL's file, or its directory; NULL: nowhere. */

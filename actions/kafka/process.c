@@ -1,7 +1,8 @@
 #include "kafka/kafka.h"
 
+#include "realms.h"
+
 int kafka_process_init(struct err *err)
 {
-    (void)err;
-    return 0;
+    return realms_init(err);
 }

@@ -174,10 +174,11 @@ static void read_known(struct settings *settings, const struct action_setting *i
         break;
     case KIND_PATH: read_path(settings, match.id, item, report); break;
     case KIND_STORE:
-        if (match.form == FORM_FILE)
+        slot->text = setting_value(item);
+        if (match.id == PROP_KEYTAB && span_starts_with(slot->text, "/"))
+            slot->form = FORM_FILE; /* librdkafka's way; a keytab in base64 begins with BQI */
+        if (slot->form == FORM_FILE)
             read_path(settings, match.id, item, report);
-        else
-            slot->text = setting_value(item);
         break;
     case KIND_TEXT:
     case KIND_NAME:

@@ -1,5 +1,6 @@
 #include "signals.h"
 
+#include <gssapi/gssapi_krb5.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -47,11 +48,30 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int socket, const char *b
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* GSSAPI takes the tickets of the calling thread's cache, and librdkafka logs in on its broker threads. */
+static rd_kafka_resp_err_t on_thread_start(rd_kafka_t *rk, rd_kafka_thread_type_t type, const char *name,
+                                           void *context)
+{
+    const struct signals *signals = context;
+    OM_uint32 minor;
+
+    (void)rk, (void)type, (void)name;
+    return gss_krb5_ccache_name(&minor, signals->kerberos_cache, NULL) == GSS_S_COMPLETE
+               ? RD_KAFKA_RESP_ERR_NO_ERROR
+               : RD_KAFKA_RESP_ERR__FAIL;
+}
+
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *context, char *why,
                                   size_t room)
 {
+    const struct signals *signals = context;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+
     (void)conf, (void)why, (void)room;
-    return rd_kafka_interceptor_add_on_response_received(rk, "topicrule", on_response, context);
+    if (signals->kerberos_cache)
+        error = rd_kafka_interceptor_add_on_thread_start(rk, "topicrule", on_thread_start, context);
+    return error ? error
+                 : rd_kafka_interceptor_add_on_response_received(rk, "topicrule", on_response, context);
 }
 
 /* librdkafka's log would go to standard error, a line for every event. We keep the last reason for a failure,

@@ -12,10 +12,11 @@
 #include <stdatomic.h>
 
 struct signals {
-    int wake_fd;              /* an eventfd; not owned */
-    atomic_uint answers;      /* to requests that only a client that was let in may make */
-    atomic_int broker;        /* id of one that answered; -1 none yet */
-    atomic_uint producer_ids; /* how often the request for one was answered */
+    const char *kerberos_cache; /* name of the ticket cache for logins; NULL: none */
+    int wake_fd;                /* an eventfd; not owned */
+    atomic_uint answers;        /* to requests that only a client that was let in may make */
+    atomic_int broker;          /* id of one that answered; -1 none yet */
+    atomic_uint producer_ids;   /* how often the request for one was answered */
 
     pthread_mutex_t lock; /* for the rest */
     int x509_error;       /* of the last refused certificate; 0: none since signals_take */

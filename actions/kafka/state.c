@@ -68,13 +68,33 @@ static bool is_told(struct action_client *client, int kind)
     return false;
 }
 
+/* A number for a sentence, apart from the kinds in words.c. */
+static int kind_of_text(const char *text)
+{
+    unsigned hash = 5381;
+
+    while (*text)
+        hash = hash * 33 + (unsigned char)*text++;
+    return -(int)(hash >> 2) - 1;
+}
+
+void state_no_ticket(struct action_client *client, const char *why)
+{
+    if (!is_told(client, kind_of_text(why)))
+        state_set(client, ACTION_AWAY, "Kerberos: %s", why);
+}
+
 static void away(struct action_client *client)
 {
-    char words[300] = "no broker can be reached";
+    char words[300] = "no broker can be reached", ticket[256] = "";
     int kind = 0;
 
-    if (client->last.error)
+    if (client->kerberos && !kerberos_ready(client->kerberos, ticket, sizeof ticket) && ticket[0]) {
+        (void)snprintf(words, sizeof words, "Kerberos: %.250s", ticket);
+        kind = kind_of_text(ticket);
+    } else if (client->last.error) {
         kind = trouble_words(&client->last, words, sizeof words);
+    }
     client->last = (struct trouble){0};
     client->answers_seen = atomic_load(&client->signals.answers);
     if (!is_told(client, kind) && (kind || client->state != ACTION_AWAY))

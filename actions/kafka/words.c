@@ -38,6 +38,10 @@ static const struct row {
      "the broker refuses the user name or the password; correct sasl.scram.username and sasl.scram.password, "
      "and "
      "mind that a user is made for each SCRAM mechanism apart"},
+    {"due to invalid credentials with SASL mechanism GSSAPI", ALWAYS,
+     "the broker refuses our Kerberos ticket: clocks more than 5 minutes apart, a key of the broker that was "
+     "changed, "
+     "or a realm that it has no sasl.kerberos.principal.to.local.rules for"},
     {"Unsupported SASL mechanism", ALWAYS, "the broker does not offer this sasl.mechanism on this listener"},
     {"Request not valid in current SASL state", ALWAYS,
      "the broker's listener takes no login: security.protocol is to be SSL or PLAINTEXT"},

@@ -10,7 +10,7 @@
  * what `check` finds in the settings
  *
  * Answers, a line each: `state ID STATE text`, `sum ID delivered wait refused failed open`, `said ID OUTCOME
- * CODE text` (the first of a kind since the last line of that kind), `refused ID HOW text` (send), `error ID
+ * CODE text` (the first of equal ones), `refused ID HOW text` (send), `error ID
  * text` (open), `updated ID 0|1`, `closed ID`, `finding SEVERITY text`, `checked`. */
 #include "kafka/kafka.h"
 
@@ -39,7 +39,7 @@ struct client {
     size_t sums[4], open;
     int last_number;
     bool again, dead, changed;
-    char said[4][64];
+    char said[4][256];
 };
 
 static struct client clients[CLIENTS];
@@ -68,8 +68,9 @@ static void on_result(void *context, const struct action_result *result)
     client->sums[result->outcome]++;
     client->open--;
     client->changed = true;
-    if (result->outcome != ACTION_DELIVERED && strcmp(client->said[result->outcome], result->code) != 0) {
-        (void)snprintf(client->said[result->outcome], sizeof client->said[0], "%s", result->code);
+    if (result->outcome != ACTION_DELIVERED &&
+        strncmp(client->said[result->outcome], result->text, 255) != 0) {
+        (void)snprintf(client->said[result->outcome], sizeof client->said[0], "%s", result->text);
         printf("said %d %s %s %s\n", id_of(client), outcomes[result->outcome], result->code, result->text);
     }
     if (client->again && (result->outcome == ACTION_WAIT || result->outcome == ACTION_REFUSED)) {
