@@ -14,6 +14,10 @@ struct zone {
     char id[ZONE_ID];
     UCalendar *calendar; /* NULL: fixed */
     int32_t fixed_ms;
+    struct stretch {      /* between two changes of the clocks; most times asked for lie in the same one */
+        int64_t from, to; /* up to and without `to` */
+        int32_t standard, daylight;
+    } stretch;
     struct zone_name {
         enum name_state state;
         char text[ZONE_NAME];
@@ -158,20 +162,40 @@ static void print_offset(int32_t offset_ms, char out[ZONE_NAME])
         (void)snprintf(out + size, (size_t)(ZONE_NAME - size), ":%02u", seconds % 60);
 }
 
-/* Both parts of the offset, in milliseconds. */
+/* Both parts of the offset at that moment, and how long they have been and will be. */
+static void find_stretch(struct zone *zone, int64_t utc_ms)
+{
+    struct stretch *found = &zone->stretch;
+    UErrorCode status = U_ZERO_ERROR;
+    UDate change;
+
+    *found = (struct stretch){.from = utc_ms, .to = utc_ms};
+    ucal_setMillis(zone->calendar, (UDate)utc_ms, &status);
+    found->standard = ucal_get(zone->calendar, UCAL_ZONE_OFFSET, &status);
+    found->daylight = ucal_get(zone->calendar, UCAL_DST_OFFSET, &status);
+    if (U_FAILURE(status)) { /* beyond ICU's hundreds of thousands of years */
+        found->standard = found->daylight = 0;
+        return;
+    }
+    if (ucal_getTimeZoneTransitionDate(zone->calendar, UCAL_TZ_TRANSITION_PREVIOUS_INCLUSIVE, &change,
+                                       &status) &&
+        U_SUCCESS(status))
+        found->from = (int64_t)change;
+    if (ucal_getTimeZoneTransitionDate(zone->calendar, UCAL_TZ_TRANSITION_NEXT, &change, &status) &&
+        U_SUCCESS(status))
+        found->to = (int64_t)change;
+}
+
 static void offsets_at(struct zone *zone, int64_t utc_ms, int32_t *standard, int32_t *daylight)
 {
-    UErrorCode status = U_ZERO_ERROR;
-
     *standard = zone->fixed_ms;
     *daylight = 0;
     if (!zone->calendar)
         return;
-    ucal_setMillis(zone->calendar, (UDate)utc_ms, &status);
-    *standard = ucal_get(zone->calendar, UCAL_ZONE_OFFSET, &status);
-    *daylight = ucal_get(zone->calendar, UCAL_DST_OFFSET, &status);
-    if (U_FAILURE(status))
-        *standard = *daylight = 0; /* beyond ICU's hundreds of thousands of years */
+    if (utc_ms < zone->stretch.from || utc_ms >= zone->stretch.to)
+        find_stretch(zone, utc_ms);
+    *standard = zone->stretch.standard;
+    *daylight = zone->stretch.daylight;
 }
 
 void zone_print_name(struct zone *zone, int64_t utc_ms, bool is_long, char out[ZONE_NAME])
@@ -288,6 +312,11 @@ struct zone *zone_new(struct span id)
     zone = zone_make(id);
     if (!zone)
         return NULL;
+    if (span_is(id, "UTC")) { /* by far the most common: without ICU */
+        zone->names[false][false] = (struct zone_name){NAME_KNOWN, "UTC"};
+        zone->names[true][false] = (struct zone_name){NAME_KNOWN, "Coordinated Universal Time"};
+        return TAKE(zone);
+    }
     zone->calendar = ucal_open(wide, wide_id(id, wide), "en", UCAL_GREGORIAN, &status);
     return U_SUCCESS(status) ? TAKE(zone) : NULL;
 }
