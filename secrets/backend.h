@@ -37,10 +37,13 @@ struct backend_type {
     int (*probe)(struct backend *backend, char *detail, struct err *err);
     /* Give up what blocks, from another thread: the end has come. NULL: nothing blocks for long. */
     void (*stop)(struct backend *backend);
+    /* Do what is due in the background, as renewing a token. Returns when to come again, monotonic;
+     * INT64_MAX: not before the next fetch. May block. NULL: there is nothing. */
+    int64_t (*tend)(struct backend *backend);
     int64_t poll_ms; /* looking costs next to nothing: do it this often; 0: as the cache says */
 };
 
-extern const struct backend_type backend_directory, backend_credentials;
+extern const struct backend_type backend_directory, backend_credentials, backend_vault;
 
 /* One backend under its name. */
 struct place {
@@ -51,6 +54,7 @@ struct place {
     bool away;
     unsigned failures; /* in a row, of the backend rather than of one secret */
     int64_t retry_ms;  /* monotonic: nothing is asked for in the background before */
+    int64_t tend_ms;   /* monotonic: when the backend is to be tended; INT64_MAX: never */
 };
 
 /* The option's row, or NULL. */
@@ -79,5 +83,12 @@ void folder_close(struct folder *folder);
 
 /* Read the file `<id>` or `<id>.json`. Nothing outside of the folder is ever read. 0, or -1 with `err`. */
 int folder_read(const struct folder *folder, struct span id, struct wiped **out, struct err *err);
+
+/* What stands in one file, without the line break at its end: a token, a password. `shared`: others may read
+ * it, as they may a Kubernetes service account's. 0, or -1 with `err` (ERR_VALUE). */
+int file_secret(const char *path, bool shared, struct wiped **out, struct err *err);
+
+/* The path, relative ones from the configuration's folder. Owned; NULL with `err` when memory is out. */
+char *file_path(const struct secrets_config *config, const char *path, struct err *err);
 
 #endif

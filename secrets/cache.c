@@ -75,6 +75,8 @@ struct cache *cache_new(const struct secrets_config *config, struct place *place
     cache->stale_ms = config->stale_limit_ms > config->cache_ms ? config->stale_limit_ms : config->cache_ms;
     cache->places = places;
     cache->place_count = count;
+    for (size_t i = 0; i < count; i++)
+        places[i].tend_ms = INT64_MAX;
     return cache;
 }
 
@@ -265,6 +267,7 @@ static void fetch(struct cache *cache, struct entry *entry)
         take_value(cache, entry, &got, clock_mono_ms(), &news);
     else
         take_failure(cache, entry, &err, clock_mono_ms(), &news);
+    entry->place->tend_ms = 0;
     (void)pthread_cond_broadcast(&cache->done);
     if (!cache->notice || news.count == 0)
         return;
@@ -397,6 +400,26 @@ static void wait_until(struct cache *cache, int64_t ms)
     (void)pthread_cond_timedwait(&cache->wake, &cache->lock, &end);
 }
 
+static struct place *most_untended(struct cache *cache)
+{
+    struct place *found = NULL;
+
+    for (size_t i = 0; i < cache->place_count; i++)
+        if (cache->places[i].type->tend && (!found || cache->places[i].tend_ms < found->tend_ms))
+            found = &cache->places[i];
+    return found;
+}
+
+static void tend(struct cache *cache, struct place *place)
+{
+    place->tend_ms = INT64_MAX; /* unless a fetch says otherwise meanwhile */
+    (void)pthread_mutex_unlock(&cache->lock);
+    int64_t next = place->type->tend(place->backend);
+    (void)pthread_mutex_lock(&cache->lock);
+    if (next < place->tend_ms)
+        place->tend_ms = next;
+}
+
 static void *refresh(void *context)
 {
     struct cache *cache = context;
@@ -404,9 +427,14 @@ static void *refresh(void *context)
     (void)pthread_mutex_lock(&cache->lock);
     while (!cache->stop) {
         struct entry *entry = most_due(cache);
+        struct place *place = most_untended(cache);
         int64_t now = clock_mono_ms();
 
-        if (!entry) {
+        if (place && place->tend_ms <= now) {
+            tend(cache, place);
+        } else if (place && place->tend_ms < INT64_MAX && (!entry || place->tend_ms < due_ms(entry))) {
+            wait_until(cache, place->tend_ms);
+        } else if (!entry) {
             (void)pthread_cond_wait(&cache->wake, &cache->lock);
         } else if (due_ms(entry) > now) {
             wait_until(cache, due_ms(entry));

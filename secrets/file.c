@@ -260,3 +260,53 @@ int folder_read(const struct folder *folder, struct span id, struct wiped **out,
     return err_set(err, ERR_SECRET, "there is neither a file %s/" SPAN_FMT " nor one with .json",
                    folder->path, SPAN_ARG(id));
 }
+
+/* ---- single files ---- */
+
+static bool is_credential(const char *path)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+    return folder && folder[0] == '/' && strncmp(path, folder, strlen(folder)) == 0 &&
+           path[strlen(folder)] == '/';
+}
+
+int file_secret(const char *path, bool shared, struct wiped **out, struct err *err)
+{
+    AUTO(close_drop) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct wiped *whole;
+    struct stat info;
+
+    if (fd < 0)
+        return err_set(err, ERR_VALUE, "cannot open %s: %s", path, strerror(errno));
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return err_set(err, ERR_VALUE, "%s is no regular file", path);
+    if (!shared && !is_credential(path) && check_file(&info, path, "", err) != 0)
+        return -1;
+    if (info.st_size > SECRET_SIZE_MAX)
+        return err_set(err, ERR_LIMIT, "the file %s is larger than %d bytes", path, SECRET_SIZE_MAX);
+    if (read_all(fd, &info, &whole, err) != 0)
+        return -1;
+    struct span text = wiped_reveal(whole);
+    while (text.size && strchr("\r\n", text.data[text.size - 1]))
+        text.size--;
+    bool fit = text.size && !memchr(text.data, '\0', text.size);
+    *out = fit ? wiped_new(text) : NULL;
+    wiped_free(whole);
+    if (!fit)
+        return err_set(err, ERR_VALUE, "the file %s is empty, or holds no text", path);
+    return *out ? 0 : err_memory(err);
+}
+
+char *file_path(const struct secrets_config *config, const char *path, struct err *err)
+{
+    char *whole = NULL;
+
+    if (path[0] == '/' || !config->base_directory)
+        whole = strdup(path);
+    else if (asprintf(&whole, "%s/%s", config->base_directory, path) < 0)
+        whole = NULL;
+    if (!whole)
+        err_memory(err);
+    return whole;
+}

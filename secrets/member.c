@@ -1,19 +1,12 @@
 /* member.c - one member of a secret that is a JSON object. jansson reads it; its copies are wiped when freed.
  */
 #include "backend.h"
+#include "wiping.h"
 
 #include "base/auto.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <pthread.h>
-
-static void wiping_free(void *memory)
-{
-    if (memory)
-        wipe(memory, malloc_usable_size(memory));
-    free(memory);
-}
 
 static void setup(void)
 {

@@ -3,6 +3,7 @@
 
 #include "backend.h"
 #include "cache.h"
+#include "http.h"
 
 #include "base/auto.h"
 #include "base/nearest.h"
@@ -10,7 +11,8 @@
 
 #include <stdlib.h>
 
-static const struct backend_type *const types[] = {&backend_directory, &backend_credentials, NULL};
+static const struct backend_type *const types[] = {&backend_directory, &backend_credentials, &backend_vault,
+                                                   NULL};
 
 struct secrets {
     struct place *places;
@@ -59,7 +61,7 @@ static const struct backend_type *find_type(const struct secrets_backend *from, 
             return types[i];
     const char *near = nearest(span_of(from->type), type_name, NULL);
     err_at(err, ERR_NAME, from->pos,
-           "there is no kind of backend \"%s\"%s%s%s; known: directory, credentials", from->type,
+           "there is no kind of backend \"%s\"%s%s%s; known: directory, credentials, vault", from->type,
            near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return NULL;
 }
@@ -102,6 +104,7 @@ struct secrets *secrets_new(const struct secrets_config *config, struct err *err
     AUTO(secrets_drop) struct secrets *secrets = calloc(1, sizeof *secrets);
 
     member_setup();
+    http_setup();
     if (secrets)
         secrets->places = calloc(config->backend_count + 1, sizeof *secrets->places);
     if (!secrets || !secrets->places) {

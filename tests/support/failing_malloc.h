@@ -52,25 +52,25 @@ void *malloc(size_t size)
     return refuse_allocation() ? NULL : REAL(malloc)(size);
 }
 
-void *calloc(size_t count, size_t size)
+void *calloc(size_t nmemb, size_t size)
 {
-    return refuse_allocation() ? NULL : REAL(calloc)(count, size);
+    return refuse_allocation() ? NULL : REAL(calloc)(nmemb, size);
 }
 
-void *realloc(void *memory, size_t size)
+void *realloc(void *ptr, size_t size)
 {
-    return refuse_allocation() ? NULL : REAL(realloc)(memory, size);
+    return refuse_allocation() ? NULL : REAL(realloc)(ptr, size);
 }
 
-void *reallocarray(void *memory, size_t count, size_t size)
+void *reallocarray(void *ptr, size_t nmemb, size_t size)
 {
     size_t bytes;
 
-    if (__builtin_mul_overflow(count, size, &bytes)) {
+    if (__builtin_mul_overflow(nmemb, size, &bytes)) {
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(memory, bytes);
+    return realloc(ptr, bytes);
 }
 
 /* Let the `after`+1st allocation of this thread from here on fail (and, if `from_then`, all that follow). */

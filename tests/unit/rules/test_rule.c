@@ -150,7 +150,7 @@ static void put(const char *name, const char *text)
 static int make_folder(void **state)
 {
     (void)state;
-    memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
+    (void)snprintf(folder, sizeof folder, "/tmp/topicrule-rules-XXXXXX");
     return mkdtemp(folder) ? 0 : -1;
 }
 

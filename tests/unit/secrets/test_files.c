@@ -24,7 +24,7 @@ static char folder[] = "/tmp/topicrule-secrets-XXXXXX"; /* the tests' root; the 
 /* openat2 as an old kernel knows it: not at all. Stands before the C library's for this program. */
 static bool old_kernel;
 
-long syscall(long number, ...)
+long syscall(long sysno, ...)
 {
     static long (*next)(long, long, long, long, long);
     va_list args;
@@ -34,15 +34,15 @@ long syscall(long number, ...)
         void *found = dlsym(RTLD_NEXT, "syscall");
         memcpy(&next, &found, sizeof next);
     }
-    if (old_kernel && number == SYS_openat2) {
+    if (old_kernel && sysno == SYS_openat2) {
         errno = ENOSYS;
         return -1;
     }
-    va_start(args, number);
+    va_start(args, sysno);
     for (int i = 0; i < 4; i++)
-        a[i] = va_arg(args, long);
+        a[i] = va_arg(args, long); /* NOLINT(clang-analyzer-valist.Uninitialized): va_start is above */
     va_end(args);
-    return next(number, a[0], a[1], a[2], a[3]);
+    return next(sysno, a[0], a[1], a[2], a[3]);
 }
 
 static void put_bytes(const char *name, const void *bytes, size_t size, mode_t mode)
