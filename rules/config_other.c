@@ -101,7 +101,12 @@ static void read_option(struct config_reader *reader, const struct doc_node *top
         (void)reader_expect(&reader->in, node, DOC_STRING);
         return;
     }
-    sql_template_free(config_template(reader, node));
+    if (strstr(node->text.data, "${") || strstr(node->text.data, "$<")) {
+        reader_error(&reader->in, node, ERR_VALUE,
+                     "no template can stand in a backend's option: name a file that holds the value, as token_file or "
+                     "secret_id_file");
+        return;
+    }
     *out = (struct secrets_option){
         .name = option_name(reader, top, node), .value = config_copy(reader, node->text), .pos = node->pos};
 }

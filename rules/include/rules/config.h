@@ -54,7 +54,7 @@ struct config {
     const char *rules_path; /* resolved against `directory` */
 
     struct {
-        struct secrets_backend *backends; /* options hold unexpanded text; the engine expands */
+        struct secrets_backend *backends; /* options without templates, nested ones as "auth.method" */
         size_t backend_count;
         const char *default_backend;
         int64_t cache_ms, stale_limit_ms;
