@@ -1,6 +1,6 @@
 #include "client.h"
 
-#include "base/auto.h"
+#include "base/clock.h"
 #include "describe.h"
 
 #include <errno.h>
@@ -51,8 +51,12 @@ static void client_free(struct action_client *client)
 
 void client_wake_in(struct action_client *client, int ms)
 {
-    struct itimerspec when = {.it_value = {ms / 1000, (long)(ms % 1000) * 1000000L}};
+    int64_t at = clock_mono_ms() + ms;
+    struct itimerspec when = {.it_value = {ms / 1000, (long)(ms % 1000) * 1000000L + 1}};
 
+    if (client->wake_at_ms && client->wake_at_ms <= at)
+        return; /* everybody looks again then */
+    client->wake_at_ms = at;
     (void)timerfd_settime(client->timer_fd, 0, &when, NULL);
 }
 
@@ -64,6 +68,7 @@ static int take_settings(struct action_client *client, const struct settings *se
 
     client->tls = settings->tls;
     client->idempotent = settings->idempotent;
+    client->stuck_ms = setting_number(settings, PROP_STUCK);
     client->topics_most = (size_t)setting_number(settings, PROP_TOPICS_MAX);
     client->own_certificate = material.chain != NULL;
     client->own_certificate_ends = material.not_after;
@@ -164,7 +169,8 @@ void client_pump(struct action_client *client)
     rd_kafka_event_t *event;
     ssize_t ignored = read(client->wake_fd, &count, sizeof count);
 
-    ignored = read(client->timer_fd, &count, sizeof count);
+    if (read(client->timer_fd, &count, sizeof count) > 0)
+        client->wake_at_ms = 0;
     (void)ignored;
     if (!client->producer && client->kerberos && !client->failed)
         wait_for_tickets(client);
@@ -174,6 +180,7 @@ void client_pump(struct action_client *client)
         producer_event(client, event);
     state_look(client);
     retry_step(client);
+    watch_step(client);
     if (client->failed && client->state == ACTION_STARTING)
         start_again(client);
 }
@@ -210,6 +217,7 @@ int client_update(struct action_client *client, const struct action_settings *in
 void client_close(struct action_client *client, int wait_ms)
 {
     client->closing = true;
+    watch_stop(client);
     producer_stop(client, wait_ms);
     client_free(client);
 }

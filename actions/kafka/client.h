@@ -65,7 +65,11 @@ struct action_client {
     bool was_ready;      /* ever */
     struct trouble last; /* reason behind _ALL_BROKERS_DOWN */
     char last_text[512], last_subject[128];
-    int64_t progress_ms; /* monotonic: when a record was delivered last, or the first one was taken */
+    size_t out;          /* tickets that are out */
+    int64_t progress_ms; /* monotonic: since when records wait and none was delivered; 0 none waits */
+    int64_t stuck_ms;    /* how long that may be; 0 for ever */
+    int64_t wake_at_ms;  /* monotonic: what the timer is set to; 0 not set */
+    struct probe *probe; /* watch.c */
 };
 
 /* producer.c: make it, and drop it with every record in it reported as WAIT, after at most `wait_ms`. */
@@ -112,6 +116,10 @@ int ask_partition(struct action_client *client, struct topic *topic, void *tag, 
 int ask_known(const struct topic *topic, int32_t partition);
 void ask_answer(struct action_client *client, rd_kafka_event_t *event);
 void ask_drop(struct action_client *client); /* open questions end as WAIT */
+
+/* watch.c: is the producer stuck? */
+void watch_step(struct action_client *client);
+void watch_stop(struct action_client *client);
 
 /* client.c: a client's life, as actions/action.h has it. */
 struct action_client *client_open(const struct action_settings *in, const struct action_events *events,

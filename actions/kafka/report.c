@@ -1,8 +1,6 @@
 /* report.c - from a delivery report to an outcome. */
 #include "client.h"
 
-#include "base/clock.h"
-
 void report_result(struct action_client *client, void *tag, enum action_outcome outcome,
                    rd_kafka_resp_err_t error, const char *topic)
 {

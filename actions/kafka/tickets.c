@@ -13,17 +13,22 @@ struct ticket *ticket_take(struct action_client *client)
             return NULL;
         chunk->next = client->chunks;
         client->chunks = chunk;
-        for (size_t i = TICKET_CHUNK; i-- > 0;)
-            ticket_give(client, &chunk->tickets[i]);
+        for (size_t i = TICKET_CHUNK; i-- > 0;) {
+            chunk->tickets[i].next = client->free_tickets;
+            client->free_tickets = &chunk->tickets[i];
+        }
         ticket = client->free_tickets;
     }
     client->free_tickets = ticket->next;
+    if (client->out++ == 0 && client->wake_at_ms == 0 && client->stuck_ms)
+        client_wake_in(client, (int)client->stuck_ms); /* for watch.c */
     return ticket;
 }
 
 void ticket_give(struct action_client *client, struct ticket *ticket)
 {
     ticket->topic = NULL; /* says that it is free */
+    client->out--;
     ticket->next = client->free_tickets;
     client->free_tickets = ticket;
 }

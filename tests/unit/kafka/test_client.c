@@ -174,6 +174,39 @@ static void a_failed_producer_is_dead_and_gives_its_records_back(void **state)
     assert_int_equal(told.by_outcome[ACTION_WAIT], 5);
 }
 
+static void a_stuck_producer_is_given_up(void **state)
+{
+    struct action_client *client;
+
+    (void)state;
+    told = (struct told){0};
+    client = client_of(&events, SETTINGS(MOCK, "stuck.after.ms", "1500"));
+    SERVE_UNTIL(client, told.state == ACTION_READY);
+    rd_kafka_mock_broker_set_rtt(mock_of(client), 1, 100000); /* answers never come; a fresh cluster's do */
+    give(client, record_of("t", NULL, NULL, "{}"), 1, ACTION_SENT);
+    SERVE_UNTIL(client, told.state == ACTION_DEAD);
+    assert_non_null(strstr(told.why, "nothing was delivered for 1 s although the cluster answers"));
+    kafka_action_type.close(client, 0);
+    assert_int_equal(told.by_outcome[ACTION_WAIT], 1);
+}
+
+static void a_cluster_that_is_away_is_waited_for(void **state)
+{
+    struct action_client *client;
+
+    (void)state;
+    told = (struct told){0};
+    client = client_of(&events, SETTINGS("bootstrap.servers", "127.0.0.1:1", "security.protocol", "PLAINTEXT",
+                                         "stuck.after.ms", "300"));
+    give(client, record_of("t", NULL, NULL, "{}"), 1, ACTION_SENT);
+    SERVE_UNTIL(client, client->probe != NULL);
+    for (int i = 0; i < 20; i++)
+        serve(client, 50);
+    assert_int_equal(told.state, ACTION_AWAY);
+    kafka_action_type.close(client, 0);
+    assert_int_equal(told.by_outcome[ACTION_WAIT], 1);
+}
+
 static void an_outage_is_told_once_and_its_end(void **state)
 {
     struct action_client *client = open_mock();
@@ -237,6 +270,8 @@ int main(void)
         cmocka_unit_test(a_partition_that_is_not_there_is_final),
         cmocka_unit_test(a_topic_without_right_is_refused_alone),
         cmocka_unit_test(a_failed_producer_is_dead_and_gives_its_records_back),
+        cmocka_unit_test(a_stuck_producer_is_given_up),
+        cmocka_unit_test(a_cluster_that_is_away_is_waited_for),
         cmocka_unit_test(an_outage_is_told_once_and_its_end),
         cmocka_unit_test(closing_gives_every_open_record_back),
         cmocka_unit_test(too_large_and_too_many_topics_are_final),
