@@ -34,7 +34,8 @@ struct engine {
     struct lane *_Atomic lane; /* while engine_run runs, and after */
     pthread_t thread;
     struct plan plan;
-    bool planned, secrets_missing;
+    bool planned, secrets_missing, watching;
+    atomic_bool secrets_changed;
 
     int64_t started_ms, status_ms, resolve_ms, watchdog_ms;
     bool told_ready;
@@ -66,6 +67,8 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    if (engine->watching)
+        secrets_quiet(engine->options.secrets);
     lane_free(atomic_load(&engine->lane));
     if (engine->planned)
         plan_done(&engine->plan);
@@ -133,6 +136,42 @@ static void give_secrets(struct engine *engine, bool first)
         log_info("secrets", "all secrets that rules name are here now");
     if (first || !engine->secrets_missing)
         lane_give_secrets(atomic_load(&engine->lane), TAKE(known));
+}
+
+/* On a thread of the secrets. */
+static void on_secret(void *context, const struct secrets_event *event)
+{
+    struct engine *engine = context;
+
+    switch (event->what) {
+    case SECRETS_CHANGED:
+        log_info("secrets",
+                 "\"" SPAN_FMT
+                 "\" in backend \"%s\" has changed: statements and templates use the new value, "
+                 "connections after a restart",
+                 SPAN_ARG(event->id), event->backend);
+        atomic_store(&engine->secrets_changed, true);
+        break;
+    case SECRETS_AWAY:
+        log_warn("secrets", "backend \"%s\" is away, last good values are used: %s", event->backend,
+                 event->text);
+        break;
+    case SECRETS_BACK: log_info("secrets", "backend \"%s\" answers again", event->backend); break;
+    case SECRETS_LOST:
+        log_error("secrets", "\"" SPAN_FMT "\" in backend \"%s\" can be used no longer: %s",
+                  SPAN_ARG(event->id), event->backend, event->text);
+        break;
+    }
+}
+
+static int watch_secrets(struct engine *engine, struct err *err)
+{
+    if (!engine->options.secrets)
+        return 0;
+    if (secrets_start(engine->options.secrets, on_secret, engine, err) != 0)
+        return -1;
+    engine->watching = true;
+    return 0;
 }
 
 /* ---- systemd
@@ -222,6 +261,8 @@ static void look_after(struct engine *engine)
                 give_secrets(engine, false);
             engine->resolve_ms = clock_mono_ms() + RESOLVE_MS;
         }
+        if (atomic_exchange(&engine->secrets_changed, false))
+            give_secrets(engine, false);
         (void)poll(&stop, 1, TICK_MS);
     }
 }
@@ -245,6 +286,8 @@ int engine_run(struct engine *engine, struct err *err)
 {
     uint64_t watchdog_us = 0;
 
+    if (watch_secrets(engine, err) != 0)
+        return -1;
     engine->planned = true;
     if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0 ||
         make_lane(engine, err) != 0)

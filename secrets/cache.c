@@ -51,6 +51,7 @@ struct cache {
     size_t count;
     secrets_notice *notice;
     void *context;
+    unsigned telling; /* threads inside `notice` */
 };
 
 /* ---- a life ---- */
@@ -269,12 +270,16 @@ static void fetch(struct cache *cache, struct entry *entry)
         take_failure(cache, entry, &err, clock_mono_ms(), &news);
     entry->place->tend_ms = 0;
     (void)pthread_cond_broadcast(&cache->done);
-    if (!cache->notice || news.count == 0)
+    secrets_notice *notice = cache->notice;
+    if (!notice || news.count == 0)
         return;
+    cache->telling++;
     (void)pthread_mutex_unlock(&cache->lock);
     for (size_t i = 0; i < news.count; i++)
-        cache->notice(cache->context, &news.events[i]);
+        notice(cache->context, &news.events[i]);
     (void)pthread_mutex_lock(&cache->lock);
+    cache->telling--;
+    (void)pthread_cond_broadcast(&cache->done);
 }
 
 /* ---- asking ---- */
@@ -460,4 +465,13 @@ int cache_start(struct cache *cache, secrets_notice *notice, void *context, stru
                        strerror(failed));
     }
     return 0;
+}
+
+void cache_quiet(struct cache *cache)
+{
+    (void)pthread_mutex_lock(&cache->lock);
+    cache->notice = NULL;
+    while (cache->telling > 0)
+        (void)pthread_cond_wait(&cache->done, &cache->lock);
+    (void)pthread_mutex_unlock(&cache->lock);
 }

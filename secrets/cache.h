@@ -14,6 +14,9 @@ void cache_free(struct cache *cache);
 
 int cache_start(struct cache *cache, secrets_notice *notice, void *context, struct err *err);
 
+/* From its return on `notice` is called no more. */
+void cache_quiet(struct cache *cache);
+
 /* A reference to the whole secret. Waits for the backend when there is nothing to serve. 0, or -1 with `err`
  * as from fetch. */
 int cache_get(struct cache *cache, struct place *place, struct span id, struct span role_arn,

@@ -241,6 +241,11 @@ int secrets_start(struct secrets *secrets, secrets_notice *notice, void *context
     return cache_start(secrets->cache, notice, context, err);
 }
 
+void secrets_quiet(struct secrets *secrets)
+{
+    cache_quiet(secrets->cache);
+}
+
 void secrets_each(struct secrets *secrets, secrets_look *look, void *context)
 {
     cache_each(secrets->cache, look, context);

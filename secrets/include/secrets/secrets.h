@@ -88,6 +88,9 @@ typedef void secrets_notice(void *context, const struct secrets_event *event);
  * before other threads ask. 0, or -1 with `err`. */
 int secrets_start(struct secrets *secrets, secrets_notice *notice, void *context, struct err *err);
 
+/* From its return on `notice` is called no more: its context may go. */
+void secrets_quiet(struct secrets *secrets);
+
 /* One secret that has been asked for, never its value. */
 struct secrets_entry {
     const char *backend;

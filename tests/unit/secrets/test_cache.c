@@ -437,6 +437,24 @@ static void a_lost_secret_is_told_and_comes_back_as_a_change(void **state)
     cache_free(cache);
 }
 
+static void nothing_is_told_any_more_once_it_is_quiet(void **state)
+{
+    struct cache *cache = start(60000, 3600000);
+
+    (void)state;
+    answer("one", ERR_NONE);
+    ask(cache, "a", "one");
+    cache_quiet(cache);
+    answer("two", ERR_NONE);
+    pass(70000);
+    while (atomic_load(&script.fetches) == 1) {
+        (void)ask_in_thread(cache);
+        nap();
+    }
+    cache_free(cache);
+    assert_int_equal(atomic_load(&told[SECRETS_CHANGED]), 0);
+}
+
 static void the_end_does_not_wait_for_a_backend(void **state)
 {
     struct cache *cache = start(60000, 120000);
@@ -470,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_change_is_seen_and_told_while_nobody_waits),
         cmocka_unit_test(away_and_back_are_told_once),
         cmocka_unit_test(a_lost_secret_is_told_and_comes_back_as_a_change),
+        cmocka_unit_test(nothing_is_told_any_more_once_it_is_quiet),
         cmocka_unit_test(the_end_does_not_wait_for_a_backend),
     };
 
