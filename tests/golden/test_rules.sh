@@ -7,7 +7,7 @@ cd "$(dirname "$0")/program" || exit 1
 examples=../../../rules/examples
 
 # ---- check
-try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'GSSAPI' check aws_kafka_action.json
+try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'written in plain text' check aws_kafka_action.json
 says '^clean_readings: ok, 1 action, topic plant/\+/temp' check $examples
 try 2 '' '^error: broken.json: sql: 1:44: expected a topic filter' check broken.json
 try 2 '' 'no-such-folder' check no-such-folder
@@ -17,7 +17,7 @@ mkdir "$scratch/rules"
 cp bytes.yaml "$scratch/rules/"
 printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/good.yaml"
 try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT: records cross the network readable' check -c "$scratch/good.yaml"
-try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'GSSAPI' check -c "$scratch/good.yaml" aws_kafka_action.json
+try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'written in plain text' check -c "$scratch/good.yaml" aws_kafka_action.json
 printf 'mqtt: {ulr: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/typo.yaml"
 try 2 '' "ulr.*url" check -c "$scratch/typo.yaml"
 try 2 '' 'topicrule.yaml' check -c /no/such/topicrule.yaml
