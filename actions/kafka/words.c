@@ -53,7 +53,7 @@ static const struct row {
      "the broker hangs up on our first request: its listener wants a login, so security.protocol is to be "
      "SASL_SSL or "
      "SASL_PLAINTEXT"},
-    {"closed by peer (after", ALWAYS, "the broker closed the connection"},
+    {"closed by peer", ALWAYS, "the broker closed the connection"},
     {"connecting to a PLAINTEXT broker listener", ALWAYS,
      "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
      "port "
