@@ -52,6 +52,7 @@ struct place {
     struct backend *backend;
     /* The cache's: */
     bool away;
+    struct err why;    /* it is away */
     unsigned failures; /* in a row, of the backend rather than of one secret */
     int64_t retry_ms;  /* monotonic: nothing is asked for in the background before */
     int64_t tend_ms;   /* monotonic: when the backend is to be tended; INT64_MAX: never */

@@ -240,6 +240,7 @@ static void take_failure(struct cache *cache, struct entry *entry, const struct 
         if (!place->away)
             add_news(news, SECRETS_AWAY, entry, err);
         place->away = true;
+        place->why = *err;
     }
     if (entry->stored.bytes && (entry->missing > 1 || now - entry->good_ms >= cache->stale_ms)) {
         add_news(news, SECRETS_LOST, entry, err);
@@ -301,6 +302,8 @@ static enum answer judge(const struct cache *cache, const struct entry *entry, i
         if (tried && entry->failures == 0)
             return SERVE;
     }
+    if (entry->place->away && cache->cache_ms > 0 && now < entry->place->retry_ms)
+        return FAIL; /* it has just not answered another: whoever asks for ten secrets waits once */
     if (entry->err.code != ERR_NONE && (tried || (cache->cache_ms > 0 && now < entry->due_ms)))
         return FAIL;
     return TRY;
@@ -321,9 +324,9 @@ static int serve(struct cache *cache, struct entry *entry, struct stored *out, s
             entry->served++;
             return 0;
         case FAIL:
-            if (entry->err.code == ERR_NONE)
+            if (cache->stop)
                 return err_set(err, ERR_IO, "the program ends");
-            *err = entry->err;
+            *err = entry->err.code != ERR_NONE ? entry->err : entry->place->why;
             return -1;
         case TRY: break;
         }

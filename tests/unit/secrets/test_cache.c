@@ -195,6 +195,24 @@ static void a_failure_is_believed_for_a_moment(void **state)
     cache_free(cache);
 }
 
+static void whoever_asks_for_many_waits_for_a_silent_backend_once(void **state)
+{
+    struct cache *cache = make(60000, 0);
+
+    (void)state;
+    answer(NULL, ERR_IO);
+    ask(cache, "a", NULL);
+    ask(cache, "b", NULL);
+    ask(cache, "c", NULL);
+    fetched(1);
+    pass(1500);
+    answer("one", ERR_NONE);
+    ask(cache, "b", "one");
+    ask(cache, "c", "one");
+    fetched(3);
+    cache_free(cache);
+}
+
 static void what_does_not_exist_is_not_asked_for_again_soon(void **state)
 {
     struct cache *cache = make(60000, 0);
@@ -479,6 +497,7 @@ int main(void)
         cmocka_unit_test(without_a_time_nothing_is_kept),
         cmocka_unit_test(the_last_good_value_is_served_until_the_limit),
         cmocka_unit_test(a_failure_is_believed_for_a_moment),
+        cmocka_unit_test(whoever_asks_for_many_waits_for_a_silent_backend_once),
         cmocka_unit_test(what_does_not_exist_is_not_asked_for_again_soon),
         cmocka_unit_test(gone_must_be_said_twice),
         cmocka_unit_test(refused_is_not_gone),
