@@ -13,11 +13,6 @@ done
 case $1 in
 start)
     mkdir -p "$dir"
-    # The probe is linked with the librdkafka that the program has.
-    for found in "${XDG_CACHE_HOME:-$HOME/.cache}"/topicrule/librdkafka-*/lib/pkgconfig; do
-        PKG_CONFIG_PATH=${PKG_CONFIG_PATH:+$PKG_CONFIG_PATH:}$found
-    done
-    export PKG_CONFIG_PATH
     exec "$here/kafka-testbed.sh" start "$dir"
     ;;
 stop) [ ! -e "$dir/.kafka-testbed" ] || exec "$here/kafka-testbed.sh" stop "$dir" ;;
