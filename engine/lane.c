@@ -58,8 +58,10 @@ static void on_connected(void *context, bool resumed)
 {
     struct lane *lane = context;
 
-    if (!resumed) /* the broker has forgotten us: what we still hold, nobody else has */
+    if (!resumed) {
+        lane->session_since = lane->hold.epoch;
         return;
+    }
     lane->resent_before = lane->hold.epoch;
     dispatch_forget_resent(lane);
 }

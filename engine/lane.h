@@ -182,7 +182,9 @@ struct lane {
     int64_t now_ms;
     struct session *session;
     struct hold hold;
-    uint32_t resent_before; /* messages of connections before this epoch come again */
+    /* The broker keeps our session since the connection `session_since`, and sends again what was not
+     * acknowledged on those before `resent_before`. What came earlier than the session, nobody else has. */
+    uint32_t session_since, resent_before;
     size_t read_messages, read_bytes;
     int64_t holding_since_ms; /* 0: not holding */
     bool holding_logged;

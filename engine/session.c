@@ -21,9 +21,10 @@ enum {
     RETRY_MOST_MS = 5000,  /* */
     TAKEN_LEAST_MS = 5000, /* back-off after another client has taken our id */
     TAKEN_MOST_MS = 120000,
-    STEADY_MS = 10000, /* a connection that held this long was a good one */
-    FINISH_MS = 2000,  /* for the broker to close after we did */
-    REPEAT_MS = 60000, /* the same problem is logged again after this */
+    STEADY_MS = 10000,      /* a connection that held this long was a good one */
+    UNDISPUTED_MS = 600000, /* and after this long nobody else wants our id any more */
+    FINISH_MS = 2000,       /* for the broker to close after we did */
+    REPEAT_MS = 60000,      /* the same problem is logged again after this */
 };
 
 void session_say_why(struct session *session, const char *format, ...)
@@ -78,6 +79,10 @@ static void log_problem(struct session *session, bool was_up)
 {
     char line[sizeof session->problem];
     const char *verb = was_up ? "connection lost to" : "cannot connect to";
+    /* MQTT 3.1.1 has no word for it. */
+    const char *guess = was_up && session->old_protocol && session->attempt >= 2
+                            ? " (does another client use this mqtt.client_id?)"
+                            : "";
 
     if (!session->reason[0])
         session_say_why(session, "%s%s", closed, was_up ? "" : " before it answered");
@@ -89,8 +94,8 @@ static void log_problem(struct session *session, bool was_up)
                         "do that; give every instance its own mqtt.client_id",
                         closed, session->options.login->client_id);
     }
-    (void)snprintf(line, sizeof line, "%s %s: %s; trying again until it works", verb, session->name,
-                   session->reason);
+    (void)snprintf(line, sizeof line, "%s %s: %s%s; trying again until it works", verb, session->name,
+                   session->reason, guess);
     if (!was_up && strcmp(line, session->problem) == 0 && session->now_ms - session->problem_ms < REPEAT_MS)
         return;
     memcpy(session->problem, line, sizeof line);
@@ -107,15 +112,19 @@ static int64_t back_off(unsigned attempt, int64_t least, int64_t most)
     return wait < most ? wait : most;
 }
 
-/* When and where the next attempt goes. */
+/* When and where the next attempt goes: milliseconds from now. */
 static int64_t next_attempt(struct session *session, bool was_up)
 {
+    const int64_t lived = was_up ? session->now_ms - session->up_since_ms : 0;
+
+    if (lived >= UNDISPUTED_MS)
+        session->takeovers = 0;
     if (session->taken_over) {
         session->taken_over = false;
         session->broker = 0;
-        return back_off(++session->attempt, TAKEN_LEAST_MS, TAKEN_MOST_MS);
+        return back_off(++session->takeovers, TAKEN_LEAST_MS, TAKEN_MOST_MS);
     }
-    if (was_up && session->now_ms - session->up_since_ms >= STEADY_MS)
+    if (lived >= STEADY_MS)
         session->attempt = 0;
     if (was_up) {
         session->broker = 0;
@@ -414,6 +423,7 @@ static int64_t tick_up(struct session *session)
         if (session->reading && tls_waiting(session) > 0)
             next = session->now_ms;
     }
+    session_ask_again(session);
     if (keepalive_ms == 0)
         return next;
     if (session->reading && session->now_ms - session->heard_ms > keepalive_ms * 3 / 2) {
@@ -480,6 +490,7 @@ void session_free(struct session *session)
         return;
     mosquitto_destroy(session->mosq);
     free(session->order);
+    free(session->denied);
     free(session->subscribes);
     free(session);
 }

@@ -9,7 +9,8 @@
 enum {
     SUBSCRIBE_FILTERS = 64,     /* in one SUBSCRIBE */
     SUBSCRIBE_BYTES = 16 << 10, /* about, of their texts */
-    REASON_TAKEN_OVER = 0x8e,   /* MQTT 5, 3.14.2.1 */
+    ASK_AGAIN_MS = 30000,
+    REASON_TAKEN_OVER = 0x8e, /* MQTT 5, 3.14.2.1 */
 };
 
 /* ---- CONNACK
@@ -77,7 +78,7 @@ static bool identifiers_available(const mosquitto_property *properties)
     return available != 0;
 }
 
-static void subscribe_all(struct session *session, bool identifiers);
+static void subscribe_all(struct session *session);
 
 static void on_connect(struct mosquitto *mosq, void *context, int reason, int flags,
                        const mosquitto_property *properties)
@@ -104,7 +105,8 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     log_info("mqtt", "connected to %s as '%s' (MQTT %s, %s)", session->name,
              session->options.login->client_id, session->old_protocol ? "3.1.1" : "5",
              resumed ? "session resumed" : "new session");
-    subscribe_all(session, !session->old_protocol && identifiers_available(properties));
+    session->identifiers = !session->old_protocol && identifiers_available(properties);
+    subscribe_all(session);
     session->options.events.connected(session->options.events.context, resumed);
 }
 
@@ -117,7 +119,8 @@ int session_plan(struct session *session, struct err *err)
     size_t count = route_count(route), own;
 
     session->order = calloc(count + 1, sizeof *session->order);
-    if (!session->order)
+    session->denied = calloc(count + 1, sizeof *session->denied);
+    if (!session->order || !session->denied)
         return err_memory(err);
     for (size_t i = 0; i < count; i++)
         if (route_entry(route, i)->id == ROUTE_SHARED)
@@ -164,11 +167,13 @@ static int subscribe(struct session *session, uint32_t first, uint32_t count, ui
 
 /* On every connect, also on a resumed session: the rules may be others, and a broker may have forgotten. The
  * packets leave with the first flush. */
-static void subscribe_all(struct session *session, bool identifiers)
+static void subscribe_all(struct session *session)
 {
+    const bool identifiers = session->identifiers;
     size_t together = identifiers ? session->shared_count : session->order_count;
 
-    session->subscribe_count = session->answered = session->not_granted = 0;
+    session->subscribe_count = session->answered = session->denied_count = 0;
+    session->asking_again = false;
     for (size_t first = 0; first < session->order_count;) {
         uint32_t count = 1, bytes = 0;
         uint32_t id = !identifiers ? 0 : first < together ? ROUTE_SHARED : planned(session, first)->id;
@@ -187,19 +192,40 @@ static void subscribe_all(struct session *session, bool identifiers)
     atomic_store(&session->ready, session->order_count == 0);
 }
 
-static void not_granted(struct session *session, const struct route_entry *entry, int reason)
+/* Rights change: what is refused is asked for again, and told once. */
+static void denied(struct session *session, size_t place, int reason)
 {
+    const struct route_entry *entry = planned(session, place);
     const struct rule *rule = session->options.rules->rules[entry->rules[0]];
     char more[40] = "";
 
+    session->denied_count++;
+    session->ask_again_ms = session->now_ms + ASK_AGAIN_MS;
+    if (session->denied[place])
+        return;
+    session->denied[place] = true;
     if (entry->rule_count > 1)
         (void)snprintf(more, sizeof more, " (and %zu more)", entry->rule_count - 1);
-    session->not_granted++;
-    log_error("rule", "%s%s hears nothing: the broker refuses the subscription to '%s': %s", rule->name, more,
-              entry->filter, session->old_protocol ? "no reason given" : mosquitto_reason_string(reason));
+    log_error(
+        "rule",
+        "%s%s hears nothing: the broker refuses the subscription to '%s': %s; asked again from time to time",
+        rule->name, more, entry->filter,
+        session->old_protocol ? "no reason given" : mosquitto_reason_string(reason));
 }
 
-static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int count, const int *granted,
+static void granted(struct session *session, size_t place, int qos)
+{
+    const struct route_entry *entry = planned(session, place);
+
+    if (session->denied[place])
+        log_info("mqtt", "the broker grants '%s' now", entry->filter);
+    session->denied[place] = false;
+    if (qos < session->options.config->mqtt.qos)
+        log_warn("mqtt", "the broker grants QoS %d for '%s': messages can be lost on the way to us", qos,
+                 entry->filter);
+}
+
+static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int count, const int *reasons,
                          const mosquitto_property *properties)
 {
     struct session *session = context;
@@ -214,19 +240,32 @@ static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int cou
         return;
     const struct session_subscribe *asked = &session->subscribes[at];
     for (uint32_t i = 0; i < asked->count && i < (uint32_t)count; i++) {
-        const struct route_entry *entry = planned(session, asked->first + i);
+        if (reasons[i] >= 0x80)
+            denied(session, asked->first + i, reasons[i]);
+        else
+            granted(session, asked->first + i, reasons[i]);
+    }
+    if (++session->answered < session->subscribe_count || session->asking_again)
+        return;
+    atomic_store(&session->ready, true);
+    log_info("mqtt", "%zu of %zu topic filters subscribed", session->order_count - session->denied_count,
+             session->order_count);
+}
 
-        if (granted[i] >= 0x80)
-            not_granted(session, entry, granted[i]);
-        else if (granted[i] < session->options.config->mqtt.qos)
-            log_warn("mqtt", "the broker grants QoS %d for '%s': messages can be lost on the way to us",
-                     granted[i], entry->filter);
-    }
-    if (++session->answered == session->subscribe_count) {
-        atomic_store(&session->ready, true);
-        log_info("mqtt", "%zu of %zu topic filters subscribed", session->order_count - session->not_granted,
-                 session->order_count);
-    }
+void session_ask_again(struct session *session)
+{
+    if (session->denied_count == 0 || session->answered < session->subscribe_count ||
+        session->now_ms < session->ask_again_ms || session->options.hold->unsettled > 0 || session->flushing)
+        return;
+    session->asking_again = true;
+    session->subscribe_count = session->answered = session->denied_count = 0;
+    for (size_t place = 0; place < session->order_count; place++)
+        if (session->denied[place] &&
+            subscribe(session, (uint32_t)place, 1, session->identifiers ? planned(session, place)->id : 0) !=
+                0) {
+            session->denied_count++;
+            session->ask_again_ms = session->now_ms + ASK_AGAIN_MS;
+        }
 }
 
 /* ---- PUBLISH
@@ -304,7 +343,7 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
         return;
     struct message message = {
         .sql.topic = span_of(in->topic),
-        .sql.payload = {in->payload, (size_t)in->payloadlen},
+        .sql.payload = {in->payload ? in->payload : "", (size_t)in->payloadlen},
         .sql.payload_format = -1,
         .qos = in->qos,
         .retained = in->retain,

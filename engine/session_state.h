@@ -38,6 +38,7 @@ struct session {
 
     size_t broker;    /* the one of config.mqtt.brokers in use */
     unsigned attempt; /* since the last connection that held */
+    unsigned takeovers;
     bool old_protocol, old_for_good;
     bool taken_over;
     int64_t due_ms;      /* DOWN: next attempt; CONNECTING, FINISHING: deadline */
@@ -52,12 +53,15 @@ struct session {
     size_t order_count, shared_count;
     struct session_subscribe *subscribes;
     size_t subscribe_count, subscribe_room;
-    size_t answered, not_granted;
+    size_t answered, denied_count;
+    bool *denied; /* for each place in `order`: the broker has refused it */
+    int64_t ask_again_ms;
+    bool identifiers, asking_again;
     atomic_bool ready;
 
     struct tls_verdict verdict;
     char reason[256];  /* why this connection ended, as far as known */
-    char problem[640]; /* the last one logged, and when */
+    char problem[800]; /* the last one logged, and when */
     int64_t problem_ms;
     char name[300]; /* mqtts://host:port */
     struct sql_user_property properties[MESSAGE_PROPERTIES];
@@ -67,6 +71,9 @@ struct session {
 void session_set_callbacks(struct session *session);
 /* The places in `order`. Returns 0, or -1 with `err`. */
 int session_plan(struct session *session, struct err *err);
+
+/* Queue SUBSCRIBEs for what was refused, if it is time. Only while nothing is held. */
+void session_ask_again(struct session *session);
 
 /* session_dial.c. Returns 0 with a connection under way, or -1 with `reason`. Names are resolved here and
  * now: a name server that does not answer stops the lane for as long as it takes. */

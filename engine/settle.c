@@ -87,7 +87,8 @@ static void finish(struct lane *lane, struct firing *firing)
 
 bool settle_is_resent(const struct lane *lane, const struct firing *firing)
 {
-    return firing->acknowledged && firing->epoch < lane->resent_before;
+    return firing->acknowledged && firing->epoch >= lane->session_since &&
+           firing->epoch < lane->resent_before;
 }
 
 static void complain(struct lane *lane, struct lane_rule *rule, const char *what, struct span resource,
@@ -132,6 +133,20 @@ static void drop_report(struct lane *lane, struct firing *firing, struct span re
     settle_close(lane, firing);
 }
 
+/* For the report. One that does not fit in memory is left out of it. */
+static void note_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
+                         struct span resource, const char *text)
+{
+    struct failure *failure = batch_alloc(lane, firing->batch, sizeof *failure);
+
+    if (!failure)
+        return;
+    *failure = (struct failure){action, copy_in(lane, firing->batch, resource),
+                                copy_in(lane, firing->batch, span_of(text)), NULL};
+    *firing->failures_end = failure;
+    firing->failures_end = &failure->next;
+}
+
 void settle_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
                     struct span resource, const char *text)
 {
@@ -140,18 +155,10 @@ void settle_failure(struct lane *lane, struct firing *firing, const struct rule_
         return;
     }
     firing->failed++;
-    if (!firing->message) {
+    if (firing->message)
+        note_failure(lane, firing, action, resource, text);
+    else if (!settle_is_resent(lane, firing)) /* else it fails again, and is told then */
         complain(lane, firing->rule, action ? action->type_name : "the statement", resource, text);
-    } else {
-        struct failure *failure = batch_alloc(lane, firing->batch, sizeof *failure);
-
-        if (failure) {
-            *failure = (struct failure){action, copy_in(lane, firing->batch, resource),
-                                        copy_in(lane, firing->batch, span_of(text)), NULL};
-            *firing->failures_end = failure;
-            firing->failures_end = &failure->next;
-        }
-    }
     settle_close(lane, firing);
 }
 

@@ -9,10 +9,12 @@
 """
 
 import contextlib
+import json
 import select
 import socket
 import ssl
 import struct
+import subprocess
 import time
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
@@ -235,9 +237,30 @@ class Link:
             self.sock.close()
 
 
+def numbered(link, first, last, **how):
+    """PUBLISHes to plant/N with {"n": N} and packet identifier N, as one text: what came later than a batch is not read while
+    that is held."""
+    return b"".join(link.publish_bytes(f"plant/{n}", json.dumps({"n": n}).encode(), mid=n, **how) for n in range(first, last + 1))
+
+
+def make_certificates(folder):
+    """ca.pem, and server.pem with server.key for localhost."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test ca", "-days", "2")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
+    with open(f"{folder}/ext", "w", encoding="ascii") as file:
+        file.write("subjectAltName=DNS:localhost")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext",
+            "-out", "server.pem", "-days", "2")
+
+
 class Broker:
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, receive_buffer=0):
         self.listener = socket.create_server(("127.0.0.1", 0))
+        if receive_buffer:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.port = self.listener.getsockname()[1]
         self.context = None
         if tls:

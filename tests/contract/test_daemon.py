@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""The same promise, kept by the program itself: `topicrule run` between a scripted broker and a Kafka that can be stopped.
+
+$TOPICRULE is the program, $CLUSTER librdkafka's mock cluster in a process of its own (tests/bench/cluster.c), which does not
+answer while it is stopped. What each answer of Kafka means is for test_ack.py.
+"""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+from broker import Broker, Failed, SUBSCRIBE, make_certificates, numbered
+
+PROGRAM = os.path.abspath(os.environ.get("TOPICRULE", "build/dev/topicrule"))
+CLUSTER = os.path.abspath(os.environ.get("CLUSTER", "build/dev/tests/contract_cluster"))
+
+
+class Kafka:
+    def __init__(self, cleanup):
+        self.child = subprocess.Popen([CLUSTER, "readings", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # pylint: disable=consider-using-with
+        cleanup.callback(self.end)
+        self.servers = self.child.stdout.readline().strip()
+
+    def hold(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def release(self):
+        self.child.send_signal(signal.SIGCONT)
+
+    def count(self):
+        self.child.stdin.write("count\n")
+        self.child.stdin.flush()
+        return int(self.child.stdout.readline())
+
+    def end(self):
+        self.child.kill()
+        self.child.wait()
+
+
+class Stage:
+    def __init__(self, cleanup, tls=False, connect=True):
+        self.folder = folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="topicrule-"))
+        if tls:
+            make_certificates(folder)
+        self.kafka = Kafka(cleanup)
+        self.broker = Broker((f"{folder}/server.pem", f"{folder}/server.key") if tls else None)
+        cleanup.callback(self.broker.close)
+        os.mkdir(f"{folder}/rules")
+        properties = {"bootstrap.servers": self.kafka.servers, "security.protocol": "PLAINTEXT", "acks": "all"}
+        with open(f"{folder}/rules/heat.json", "w", encoding="utf-8") as file:
+            json.dump({"sql": "SELECT n FROM 'plant/#'", "awsIotSqlVersion": "2016-03-23",
+                       "actions": [{"kafka": {"topic": "readings", "clientProperties": properties}}]}, file)
+        with open(f"{folder}/topicrule.yaml", "w", encoding="utf-8") as file:
+            file.write(f"mqtt:\n  url: mqtt{'s' if tls else ''}://localhost:{self.broker.port}\n  keepalive: 5s\n"
+                       + (f"  tls: {{ca_file: {folder}/ca.pem}}\n" if tls else "") + "rules: rules\n")
+        self.log = f"{folder}/log"
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.child = subprocess.Popen([PROGRAM, "run", "-c", f"{folder}/topicrule.yaml"], stderr=log)  # pylint: disable=consider-using-with
+        cleanup.callback(self.end)
+        self.link = self.broker.accept(60)
+        if connect:
+            self.link.connack()
+            self.link.subscribes()
+            self.warm_up()
+
+    def warm_up(self):
+        """One record all the way: the producer has its id, and Kafka can be stopped."""
+        self.link.send(numbered(self.link, 1000, 1000))
+        self.link.pubacks([1000], 60)
+        self.kafka.hold()
+
+    def end(self):
+        self.kafka.release()
+        self.broker.close()
+        if self.child.poll() is None:
+            self.child.terminate()
+        try:
+            status = self.child.wait(60)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            status = self.child.wait()
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        if status != 0 or "Sanitizer" in text or "runtime error" in text:
+            raise Failed(f"the daemon ended with {status}:\n{text[-4000:]}")
+
+
+def waits_for_kafka(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.link.send(numbered(stage.link, 1, 5))
+    stage.link.quiet(2)
+    stage.kafka.release()
+    stage.link.pubacks(range(1, 6), 60)
+    assert stage.kafka.count() == 6
+
+
+def waits_for_kafka_over_tls(cleanup):
+    waits_for_kafka(cleanup, True)
+
+
+def resumed_session_waits(cleanup, tls=False):
+    stage = Stage(cleanup, tls, connect=False)
+    stage.kafka.hold()
+    link = stage.link
+    link.send(link.connack_bytes(session=True) + numbered(link, 1, 3))
+    found = link.packet(2)
+    assert not found or found[0] == SUBSCRIBE, found
+    link.quiet(1)
+    stage.kafka.release()
+    if not found:
+        link.expect(SUBSCRIBE, 60)
+    link.pubacks([1, 2, 3], 60)
+
+
+def resumed_session_waits_over_tls(cleanup):
+    resumed_session_waits(cleanup, True)
+
+
+def reconnect_waits(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.link.send(numbered(stage.link, 1, 3))
+    stage.link.quiet(1)
+    stage.link.close()
+    link = stage.broker.accept()
+    link.connack(session=True)
+    link.subscribes()
+    link.send(numbered(link, 1, 3, dup=True))
+    link.quiet(1)
+    stage.kafka.release()
+    link.pubacks([1, 2, 3], 60)
+    assert 4 <= stage.kafka.count() <= 7
+
+
+def reconnect_waits_over_tls(cleanup):
+    reconnect_waits(cleanup, True)
+
+
+def sigterm_settles_first(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.link.send(numbered(stage.link, 1, 3))
+    stage.link.quiet(1)
+    stage.child.terminate()
+    stage.link.quiet(1)
+    stage.kafka.release()
+    stage.link.pubacks([1, 2, 3], 60)
+    stage.link.wait_closed()
+    stage.link.close()
+    assert stage.child.wait(60) == 0
+
+
+def sigterm_settles_first_over_tls(cleanup):
+    sigterm_settles_first(cleanup, True)
+
+
+def pings_while_holding(cleanup, tls=False):
+    stage = Stage(cleanup, tls)
+    stage.link.send(numbered(stage.link, 1, 2))
+    end = time.monotonic() + 60
+    while stage.link.pings < 2:
+        stage.link.quiet(1)
+        assert time.monotonic() < end, "no PINGREQ"
+    stage.kafka.release()
+    stage.link.pubacks([1, 2], 60)
+
+
+def pings_while_holding_over_tls(cleanup):
+    pings_while_holding(cleanup, True)
+
+
+SCENARIOS = [waits_for_kafka, waits_for_kafka_over_tls, resumed_session_waits, resumed_session_waits_over_tls, reconnect_waits,
+             reconnect_waits_over_tls, sigterm_settles_first, sigterm_settles_first_over_tls, pings_while_holding,
+             pings_while_holding_over_tls]
+
+
+def run(scenario):
+    """True, or False with what went wrong printed."""
+    try:
+        with contextlib.ExitStack() as cleanup:
+            scenario(cleanup)
+    except (Failed, AssertionError, OSError):
+        print(f"FAIL {scenario.__name__}: {traceback.format_exc()}", flush=True)
+        return False
+    print(f"ok   {scenario.__name__}", flush=True)
+    return True
+
+
+def main():
+    wanted = [scenario for scenario in SCENARIOS if len(sys.argv) == 1 or scenario.__name__ in sys.argv[1:]]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        sys.exit(0 if all(list(pool.map(run, wanted))) else 1)
+
+
+if __name__ == "__main__":
+    main()
