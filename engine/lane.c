@@ -308,6 +308,9 @@ static void wait_for_events(struct lane *lane, int64_t due_ms)
     atomic_store_explicit(&lane->heartbeat_ms, lane->now_ms, memory_order_relaxed);
     for (int i = 0; i < count; i++)
         take_event(lane, &events[i]);
+    /* A wake-up that was lost would hold a batch for ever: a quiet moment is a good one to look. */
+    for (size_t i = 0; count == 0 && i < lane->options.target_count; i++)
+        client_poll(&lane->clients[i]);
 }
 
 static int64_t hold_ms(const struct lane *lane)

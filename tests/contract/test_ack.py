@@ -130,14 +130,14 @@ class Stage:
         self.broker = Broker((f"{self.folder}/server.pem", f"{self.folder}/server.key") if tls else None, receive_buffer)
         cleanup.callback(self.broker.close)
         self.engine = Engine(self.folder + "/engine", self.broker, mqtt=mqtt, **how)
-        cleanup.callback(self.finish)
+        cleanup.push(self.finish)
         self.link = None
         if connect:
             self.link = self.broker.accept()
             self.link.connack()
             self.link.subscribes(subscribes)
 
-    def finish(self):
+    def finish(self, failed, *_):
         """Whatever the scenario left: it ends when asked, cleanly. Sanitizers speak at the end."""
         with contextlib.suppress(OSError):
             self.engine.child.stdin.write("later off\ntake -1\nauto on\n")
@@ -148,9 +148,11 @@ class Stage:
         except subprocess.TimeoutExpired:
             self.engine.child.kill()
             status = "no status: it did not end"
-        if status != 0 or self.engine.said("Sanitizer") or self.engine.said("runtime error"):
+        unclean = status != 0 or self.engine.said("Sanitizer") or self.engine.said("runtime error")
+        if failed or unclean:
             with open(f"{self.engine.folder}/log", encoding="utf-8", errors="replace") as file:
-                print(file.read()[-4000:])
+                print(file.read()[-4000:], flush=True)
+        if unclean and not failed:
             raise Failed(f"the engine ended with {status}")
 
     def wait_counted(self, **wanted):

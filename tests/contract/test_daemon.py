@@ -28,8 +28,19 @@ class Kafka:
         cleanup.callback(self.end)
         self.servers = self.child.stdout.readline().strip()
 
+    def stopped(self):
+        """All threads: the signal stops them only when the one that takes it has run."""
+        tasks = f"/proc/{self.child.pid}/task"
+        states = []
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat", encoding="ascii", errors="replace") as file:
+                states.append(file.read().rsplit(")", 1)[1].split()[0])
+        return all(state == "T" for state in states)
+
     def hold(self):
         self.child.send_signal(signal.SIGSTOP)
+        while not self.stopped():
+            time.sleep(0.01)
 
     def release(self):
         self.child.send_signal(signal.SIGCONT)
@@ -63,7 +74,7 @@ class Stage:
         self.log = f"{folder}/log"
         with open(self.log, "w", encoding="utf-8") as log:
             self.child = subprocess.Popen([PROGRAM, "run", "-c", f"{folder}/topicrule.yaml"], stderr=log)  # pylint: disable=consider-using-with
-        cleanup.callback(self.end)
+        cleanup.push(self.end)
         self.link = self.broker.accept(60)
         if connect:
             self.link.connack()
@@ -76,7 +87,7 @@ class Stage:
         self.link.pubacks([1000], 60)
         self.kafka.hold()
 
-    def end(self):
+    def end(self, failed, *_):
         self.kafka.release()
         self.broker.close()
         if self.child.poll() is None:
@@ -88,7 +99,9 @@ class Stage:
             status = self.child.wait()
         with open(self.log, encoding="utf-8", errors="replace") as file:
             text = file.read()
-        if status != 0 or "Sanitizer" in text or "runtime error" in text:
+        if failed:
+            print(text[-4000:], flush=True)
+        elif status != 0 or "Sanitizer" in text or "runtime error" in text:
             raise Failed(f"the daemon ended with {status}:\n{text[-4000:]}")
 
 
