@@ -83,8 +83,13 @@ static enum action_send not_taken(struct action_client *client, struct topic *to
 {
     char text[sizeof err->text];
 
-    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        return ACTION_BUSY;
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        if (rd_kafka_outq_len(client->producer) > 0)
+            return ACTION_BUSY;
+        err_set(err, ERR_VALUE, "topic %s: the record is larger than the client's queue (buffer.memory)",
+                topic->name);
+        return ACTION_FINAL; /* the queue is empty: waiting for room would never end */
+    }
     switch (verdict_of(error)) {
     case VERDICT_PARTITION:
         if (partition >= 0 && ask_known(topic, partition) != 0) {

@@ -225,6 +225,26 @@ static void an_outage_is_told_once_and_its_end(void **state)
     kafka_action_type.close(client, 0);
 }
 
+static void a_record_larger_than_the_queue_is_final(void **state)
+{
+    struct action_client *client;
+    char *large = calloc(1, 70000);
+
+    (void)state;
+    memset(large, 'x', 69999);
+    told = (struct told){0};
+    client = client_of(&events, SETTINGS(MOCK, "buffer.memory", "65536"));
+    SERVE_UNTIL(client, told.state == ACTION_READY);
+    rd_kafka_mock_broker_set_down(mock_of(client), 1);
+    give(client, record_of("t", NULL, NULL, "{}"), 1, ACTION_SENT);
+    give(client, record_of("t", NULL, NULL, large), 2, ACTION_BUSY); /* what is before it may be in the way */
+    rd_kafka_mock_broker_set_up(mock_of(client), 1);
+    SERVE_UNTIL(client, told.count == 1 && rd_kafka_outq_len(client->producer) == 0);
+    give(client, record_of("t", NULL, NULL, large), 2, ACTION_FINAL);
+    kafka_action_type.close(client, 0);
+    free(large);
+}
+
 static void closing_gives_every_open_record_back(void **state)
 {
     struct action_client *client = open_mock();
@@ -273,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_stuck_producer_is_given_up),
         cmocka_unit_test(a_cluster_that_is_away_is_waited_for),
         cmocka_unit_test(an_outage_is_told_once_and_its_end),
+        cmocka_unit_test(a_record_larger_than_the_queue_is_final),
         cmocka_unit_test(closing_gives_every_open_record_back),
         cmocka_unit_test(too_large_and_too_many_topics_are_final),
     };
