@@ -86,6 +86,7 @@ void producer_stop(struct action_client *client, int wait_ms)
     (void)rd_kafka_purge(client->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     drain(client, PURGE_MS); /* in practice at once */
     retry_drop(client);
+    ask_drop(client); /* a report that came last may have asked */
     rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(client->queue);
     topics_done(&client->topics);

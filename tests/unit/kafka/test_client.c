@@ -245,6 +245,32 @@ static void a_record_larger_than_the_queue_is_final(void **state)
     free(large);
 }
 
+static struct action_client *asking;
+
+/* The first record that comes back is one that needs a question. */
+static void hear_and_ask(void *context, const struct action_result *result)
+{
+    hear_result(context, result);
+    if (told.count == 1)
+        assert_int_equal(ask_partition(asking, topics_find(&asking->topics, SPAN("t")), (void *)99, 7), 0);
+}
+
+static void a_question_asked_at_the_end_is_given_back(void **state)
+{
+    static const struct action_events curious = {&told, hear_and_ask, hear_state};
+
+    (void)state;
+    told = (struct told){0};
+    asking = client_of(&curious, SETTINGS(MOCK));
+    SERVE_UNTIL(asking, told.state == ACTION_READY);
+    rd_kafka_mock_broker_set_down(mock_of(asking), 1);
+    give(asking, record_of("t", NULL, NULL, "{}"), 1, ACTION_SENT);
+    kafka_action_type.close(asking, 0);
+    assert_int_equal(told.count, 2);
+    assert_int_equal((size_t)told.results[1].tag, 99);
+    assert_int_equal(told.results[1].outcome, ACTION_WAIT);
+}
+
 static void closing_gives_every_open_record_back(void **state)
 {
     struct action_client *client = open_mock();
@@ -294,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_cluster_that_is_away_is_waited_for),
         cmocka_unit_test(an_outage_is_told_once_and_its_end),
         cmocka_unit_test(a_record_larger_than_the_queue_is_final),
+        cmocka_unit_test(a_question_asked_at_the_end_is_given_back),
         cmocka_unit_test(closing_gives_every_open_record_back),
         cmocka_unit_test(too_large_and_too_many_topics_are_final),
     };
