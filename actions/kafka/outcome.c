@@ -24,6 +24,8 @@ static const struct row {
     {RD_KAFKA_RESP_ERR_INVALID_RECORD, VERDICT_ALONE,
      "the cluster refused the record as invalid; a compacted topic, for one, needs a key"},
     {RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD, VERDICT_ALONE, "another record of its batch was refused"},
+    {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, VERDICT_ALONE,
+     "the record is larger than a segment of the topic (segment.bytes)"},
     {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, VERDICT_ALONE, "a policy of the cluster refused the record"},
     {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, VERDICT_ALONE,
      "the record's timestamp is too far from the broker's clock"},

@@ -133,6 +133,7 @@ static void an_error_nobody_knows_is_waited_for(void **state)
     assert_int_equal(verdict_of((rd_kafka_resp_err_t)12345), VERDICT_WAIT);
     assert_int_equal(verdict_of(RD_KAFKA_RESP_ERR__DESTROY), VERDICT_WAIT);
     assert_int_equal(verdict_of(RD_KAFKA_RESP_ERR_INVALID_RECORD), VERDICT_ALONE);
+    assert_int_equal(verdict_of(RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE), VERDICT_ALONE);
     assert_int_equal(verdict_of(RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION), VERDICT_FINAL);
     assert_int_equal(verdict_of(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), VERDICT_TOPIC);
     assert_string_equal(verdict_text(RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "a b", text, sizeof text),
