@@ -138,7 +138,8 @@ static int failed(const struct err *err)
 /* The outgoing payload as it is; text gets the newline that a terminal wants. */
 static void print_payload(struct span payload)
 {
-    (void)fwrite(payload.data, 1, payload.size, stdout);
+    if (payload.size > 0)
+        (void)fwrite(payload.data, 1, payload.size, stdout);
     if (utf8_valid(payload) == payload.size)
         (void)putchar('\n');
 }

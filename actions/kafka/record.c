@@ -134,8 +134,9 @@ int record_read(struct record *record, const struct action_record *in, struct er
 {
     const struct action_value *fields = in->fields;
 
+    /* Without an address librdkafka writes a null value, which deletes the key on a compacted topic. */
     *record = (struct record){.topic = fields[FIELD_TOPIC].text,
-                              .payload = in->payload,
+                              .payload = in->payload.data ? in->payload : SPAN(""),
                               .partition = -1,
                               .headers = in->pairs,
                               .header_count = in->pair_count};

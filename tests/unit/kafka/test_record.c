@@ -103,6 +103,22 @@ static void absent_and_empty_keys_differ(void **state)
     assert_int_equal(kafka_action_type.inspect(&in, &err), ACTION_FINAL);
 }
 
+static void empty_payload_is_an_empty_value(void **state)
+{
+    const struct action_value fields[FIELD_COUNT] = {[FIELD_TOPIC] = {.text = SPAN("t")},
+                                                     [FIELD_KEY] = {.absent = true},
+                                                     [FIELD_PARTITION] = {.absent = true},
+                                                     [FIELD_TIMESTAMP] = {.absent = true}};
+    const struct action_record in = {.fields = fields};
+    struct record record;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(record_read(&record, &in, &err), 0);
+    assert_non_null(record.payload.data); /* NULL would be a tombstone */
+    assert_int_equal(record.payload.size, 0);
+}
+
 static const struct allow_row {
     const char *name, *topic, *patterns;
     bool allowed;
@@ -196,6 +212,7 @@ int main(void)
     struct CMUnitTest tests[ROOM] = {
         cmocka_unit_test(topic_of_249_bytes_is_the_longest),
         cmocka_unit_test(absent_and_empty_keys_differ),
+        cmocka_unit_test(empty_payload_is_an_empty_value),
         cmocka_unit_test(an_error_nobody_knows_is_waited_for),
     };
     size_t count = 3;
