@@ -43,14 +43,14 @@ int kerberos_full_name(struct span principal, struct span realm, char *out, size
     return size > 0 && (size_t)size < room ? 0 : -1;
 }
 
-int kerberos_check_keytab(struct span bytes, const char *principal, struct err *err)
+int kerberos_check_keytab(struct span keytab, const char *principal, struct err *err)
 {
     struct keytab_reader reader;
     struct keytab_entry entry;
     char others[160] = "";
     int more;
 
-    if (keytab_begin(&reader, bytes, err) != 0)
+    if (keytab_begin(&reader, keytab, err) != 0)
         return -1;
     for (size_t count = 0; (more = keytab_next(&reader, &entry, err)) > 0; count++) {
         if (count == KEYTAB_ENTRIES_MAX)

@@ -10,12 +10,20 @@
 #include <stdio.h>
 #include <time.h>
 
+static void say(struct action_client *client, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void say(struct action_client *client, const char *format, va_list args)
+{
+    (void)vsnprintf(client->why, sizeof client->why, format, args);
+}
+
 void state_set(struct action_client *client, enum action_state state, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(client->why, sizeof client->why, format, args);
+    say(client, format, args);
     va_end(args);
     client->state = state;
     client->events->state(client->events->context, state, client->why);
