@@ -1,7 +1,7 @@
 #!/bin/bash
 # build - the program vaultmini (the real core of HashiCorp Vault 1.14 in one small test server), made once and kept in
-# ~/.cache/topicrule. Any Go from 1.19 on will do. Prints its path; with --have it only looks. Ends with 77 and a line that says why where it cannot
-# be had.
+# ~/.cache/topicrule. Any Go from 1.19 on will do. Prints its path; with --have it only looks. Ends with 77 and a line that
+# says why where it cannot be had.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/topicrule
