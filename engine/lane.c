@@ -417,7 +417,7 @@ static void leave(struct lane *lane)
     const int64_t until = lane->now_ms + GRACE_MS;
 
     session_read(lane->session, false);
-    while (lane->deliveries.used > 0 && lane->now_ms < until) {
+    while ((lane->deliveries.used > 0 || lane->reports) && lane->now_ms < until) {
         int64_t due = do_work(lane);
 
         if (session_is_up(lane->session))

@@ -252,6 +252,21 @@ def sigterm_settles_first_over_tls(cleanup):
     sigterm_settles_first(cleanup, True)
 
 
+def sigterm_waits_for_the_error_action(cleanup):
+    stage = Stage(cleanup, rules={"heat": rule("SELECT n FROM 'plant/#'", error="errors")})
+    stage.publish(1, 1)
+    stage.engine.records(1)
+    stage.engine.stop()
+    stage.engine.wait_said("stopping")
+    stage.engine.say("fail 1")
+    assert stage.engine.records(1)[0][1] == "errors"
+    stage.engine.say("deliver 1")
+    stage.link.pubacks([1])
+    stage.link.wait_closed()
+    stage.link.close()
+    assert stage.engine.child.wait(30) == 0
+
+
 def sigterm_acknowledges_nothing_that_is_not_safe(cleanup):
     stage = Stage(cleanup)
     stage.publish(1, 3)
