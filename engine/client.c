@@ -52,7 +52,7 @@ static void open_one(struct lane *lane, struct client *client)
     client->handle = target->type->open(&settings->settings, &client->events, &lane->err);
     if (!client->handle) {
         client->due_ms = lane->now_ms + back_off(client);
-        if (client->attempts == 1)
+        if ((client->attempts & (client->attempts - 1)) == 0) /* ever more seldom */
             log_error(target->type->name, "rule %s: %s; what is for it waits, and this is tried again",
                       target->rule->name, lane->err.text);
         return;

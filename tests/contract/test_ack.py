@@ -439,6 +439,18 @@ def dead_client_is_replaced(cleanup):
     stage.link.pubacks([1, 2, 3])
 
 
+def client_that_cannot_be_replaced_says_why(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 1)
+    stage.engine.records(1)
+    stage.engine.say("shut 1")
+    stage.engine.say("die")
+    stage.engine.wait_said("rule heat: the settings say so; what is for it waits, and this is tried again")
+    stage.engine.records(1)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1])
+
+
 def full_queue_is_waited_for(cleanup):
     stage = Stage(cleanup)
     stage.engine.say("take 2")

@@ -31,7 +31,7 @@ static struct {
     size_t command_count;
     struct action_client *clients[CLIENTS];
     int opened;
-    long take;
+    long take, shut;
     bool automatic, later;
     char denied[DENIED][48];
     void (*watch)(const char *line);
@@ -69,6 +69,7 @@ void scripted_reset(void)
     world.command_count = 0;
     world.opened = 0;
     world.take = -1;
+    world.shut = 0;
     world.automatic = world.later = false;
     memset(world.denied, 0, sizeof world.denied);
 }
@@ -135,6 +136,8 @@ static void carry_out(struct action_client *client, const char *line)
         world.automatic = strcmp(rest, "on") == 0;
     else if (strcmp(verb, "take") == 0)
         world.take = atol(rest);
+    else if (strcmp(verb, "shut") == 0)
+        world.shut = atol(rest);
     else if (strcmp(verb, "later") == 0)
         world.later = strcmp(rest, "on") == 0;
     else if (strcmp(verb, "deny") == 0 || strcmp(verb, "allow") == 0)
@@ -187,7 +190,7 @@ static struct action_client *scripted_open(const struct action_settings *setting
     struct action_client *client = calloc(1, sizeof *client);
     size_t place = 0;
 
-    if (!client || settings_file(settings)) {
+    if (!client || settings_file(settings) || (world.shut > 0 && world.shut-- > 0)) {
         free(client);
         (void)err_set(err, ERR_IO, "the settings say so");
         return NULL;

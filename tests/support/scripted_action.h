@@ -7,6 +7,7 @@
  *     auto on | auto off                        deliver all by itself, now and from now on
  *     take N                                    take N records more, then be BUSY (-1: no limit)
  *     later on | later off                      ACTION_NOT_YET
+ *     shut N                                    the next N clients cannot be opened
  *     deny TOPIC | allow TOPIC                  ACTION_STREAM for records of that topic
  *     die                                       the client is DEAD; the next one is a new one
  *     ready | away                              the state it tells
