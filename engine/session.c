@@ -420,8 +420,7 @@ static int64_t tick_up(struct session *session)
             drop(session);
             return session->due_ms;
         }
-        if (session->reading && tls_waiting(session) > 0)
-            next = session->now_ms;
+        next = session->now_ms; /* the lane goes over what came, and there may be more */
     }
     session_ask_again(session);
     if (keepalive_ms == 0)
