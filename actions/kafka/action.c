@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "describe.h"
+#include "examine.h"
 
 static void report_in(struct report *report, const struct err *err, const char *field)
 {
@@ -88,4 +89,5 @@ const struct action_type kafka_action_type = {
     .stream = kafka_stream,
     .update = client_update,
     .close = client_close,
+    .examine = examine,
 };

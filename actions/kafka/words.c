@@ -102,9 +102,9 @@ static bool applies(enum when when, const struct trouble *trouble)
     return false;
 }
 
-static const char *x509_words(int error)
+const char *certificate_words(int x509_error)
 {
-    switch (error) {
+    switch (x509_error) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         return "the broker's certificate is for another host name; bootstrap.servers and what the broker "
@@ -121,7 +121,7 @@ static const char *x509_words(int error)
         return "the broker's certificate is from an authority that we do not trust; give that authority as "
                "ssl.truststore";
     case X509_V_ERR_CERT_REVOKED: return "the broker's certificate is revoked";
-    default: return NULL;
+    default: return X509_verify_cert_error_string(x509_error);
     }
 }
 
@@ -136,9 +136,7 @@ int trouble_words(const struct trouble *trouble, char *out, size_t room)
     if (host.size)
         (void)snprintf(head, sizeof head, SPAN_FMT ": ", (int)(host.size < 280 ? host.size : 280), host.data);
     if (trouble->error == RD_KAFKA_RESP_ERR__SSL && trouble->x509_error) {
-        words = x509_words(trouble->x509_error);
-        if (!words)
-            words = X509_verify_cert_error_string(trouble->x509_error);
+        words = certificate_words(trouble->x509_error);
         (void)snprintf(out, room, "%s%s (%s)", head, words, trouble->x509_subject);
         return KIND_X509 + trouble->x509_error;
     }

@@ -23,4 +23,7 @@ struct trouble {
  * a repetition; never 0. */
 int trouble_words(const struct trouble *trouble, char *out, size_t room);
 
+/* What an error of OpenSSL's certificate check means for a broker's certificate. */
+const char *certificate_words(int x509_error);
+
 #endif

@@ -118,6 +118,19 @@ struct action_events {
     void (*state)(void *context, enum action_state state, const char *text);
 };
 
+/* ---- looking into it, for `doctor`
+ * ----------------------------------------------------------------------------------------- */
+
+enum action_finding { ACTION_GOOD, ACTION_BAD, ACTION_SKIPPED };
+
+/* One thing that was tried. All text is valid during the callback, and free of secrets. */
+struct action_step {
+    const char *what; /* "DNS", "TLS", "login" */
+    const char *whom; /* a host, a topic; "" none */
+    enum action_finding finding;
+    const char *text; /* what was seen, or what is wrong and what to do */
+};
+
 struct action_client; /* each type has its own */
 
 struct action_type {
@@ -165,6 +178,13 @@ struct action_type {
     /* Wait at most `wait_ms` for what is queued, then drop the rest: every record still open gets the outcome
      * WAIT before `close` returns. Frees the client. */
     void (*close)(struct action_client *client, int wait_ms);
+
+    /* Try what a client of these settings needs, one thing after another: names, connections, certificates,
+     * login, rights on the constant fields (`constants` as for check). Nothing is delivered. Blocks for as
+     * long as the network does, so never on a lane; `settings` are expanded. NULL: there is nothing to try.
+     */
+    void (*examine)(const struct span *constants, const struct action_settings *settings,
+                    void (*step)(void *context, const struct action_step *step), void *context);
 };
 
 #endif

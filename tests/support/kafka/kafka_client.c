@@ -11,7 +11,8 @@
  *
  * Answers, a line each: `state ID STATE text`, `sum ID delivered wait refused failed open`, `said ID OUTCOME
  * CODE text` (the first of equal ones), `refused ID HOW text` (send), `error ID
- * text` (open), `updated ID 0|1`, `closed ID`, `finding SEVERITY text`, `checked`. */
+ * text` (open), `updated ID 0|1`, `closed ID`, `finding SEVERITY text`, `checked`,
+ * `step WHAT GOOD|BAD|SKIPPED WHOM: text`, `examined`. */
 #include "kafka/kafka.h"
 
 #include "base/clock.h"
@@ -242,6 +243,26 @@ static void check(void)
     report_done(&report);
 }
 
+static void on_step(void *context, const struct action_step *step)
+{
+    static const char *const findings[] = {"GOOD", "BAD", "SKIPPED"};
+
+    (void)context;
+    printf("step %s %s %s: %s\n", step->what, findings[step->finding], step->whom, step->text);
+}
+
+static void examine(const char *topic)
+{
+    struct span constants[FIELDS] = {0};
+    struct action_settings settings = {items, item_count};
+
+    for (size_t i = 0; topic && kafka_action_type.fields[i].name; i++)
+        if (strcmp(kafka_action_type.fields[i].name, "topic") == 0)
+            constants[i] = span_of(topic);
+    kafka_action_type.examine(constants, &settings, on_step, NULL);
+    printf("examined\n");
+}
+
 static void close_client(struct client *client, int wait_ms)
 {
     struct row *next;
@@ -274,6 +295,8 @@ static void obey(char *line)
 
     if (strcmp(words[0], "set") == 0 && count > 1) {
         set(words[1], words[2], words[3]);
+    } else if (strcmp(words[0], "examine") == 0) {
+        examine(words[1]);
     } else if (strcmp(words[0], "check") == 0) {
         check();
     } else if (!client) {
