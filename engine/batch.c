@@ -54,6 +54,9 @@ void *batch_alloc(struct lane *lane, struct batch *batch, size_t size)
 {
     void *memory = arena_alloc(&batch->arena, size);
 
+    /* Far from the limit it is the heap that has no more, and a failure for good would be acknowledged. */
+    if (!memory && size < BATCH_LIMIT / 8 && batch->bytes < BATCH_LIMIT / 8)
+        lane_out_of_memory();
     if (memory) {
         batch->bytes += size;
         lane->bytes += size;

@@ -1,11 +1,15 @@
-/* Constructors when the Nth allocation fails: an error, and nothing left behind. */
+/* Constructors when the Nth allocation fails: an error, and nothing left behind. A message: the process ends,
+ * unacknowledged. */
 #include "failing_malloc.h"
 
 #include "small_lane.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -85,11 +89,32 @@ static void plan_and_lane_give_up_cleanly(void **state)
     small_lane_free(small);
 }
 
+static void message_without_memory_is_not_acknowledged(void **state)
+{
+    struct small_lane *small = small_lane_new(texts, 2, NULL);
+    int status = 0;
+
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGABRT, SIG_DFL);
+        failing_begin(0, true);
+        small_publish(small, "a/x", SPAN("{\"n\":1}"), 1);
+        _exit(0); /* nothing is held: the PUBACK could leave */
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    small_lane_free(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(route_gives_up_cleanly),
         cmocka_unit_test(plan_and_lane_give_up_cleanly),
+        cmocka_unit_test(message_without_memory_is_not_acknowledged),
     };
 
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
