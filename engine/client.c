@@ -13,7 +13,8 @@ static void on_state(void *context, enum action_state state, const char *text)
     struct client *client = context;
     const char *topic = client->target->type->name;
 
-    if (state == client->state && state != ACTION_DEAD)
+    /* Away, told again, is for another reason. */
+    if (state == client->state && state != ACTION_DEAD && state != ACTION_AWAY)
         return;
     client->state = state;
     switch (state) {

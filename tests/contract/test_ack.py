@@ -439,6 +439,13 @@ def dead_client_is_replaced(cleanup):
     stage.link.pubacks([1, 2, 3])
 
 
+def every_reason_for_being_away_is_said(cleanup):
+    stage = Stage(cleanup)
+    for reason in "no-route", "wrong-password":
+        stage.engine.say(f"away {reason}")
+        stage.engine.wait_said(f"kafka: {reason}")
+
+
 def client_that_cannot_be_replaced_says_why(cleanup):
     stage = Stage(cleanup)
     stage.publish(1, 1)

@@ -145,7 +145,7 @@ static void carry_out(struct action_client *client, const char *line)
     else if (strcmp(verb, "ready") == 0)
         tell(client, ACTION_READY, "the fake is ready");
     else if (strcmp(verb, "away") == 0)
-        tell(client, ACTION_AWAY, "the fake is away");
+        tell(client, ACTION_AWAY, rest[0] ? rest : "the fake is away");
     else if (strcmp(verb, "die") == 0) {
         client->dead = true;
         tell(client, ACTION_DEAD, "the fake has died");

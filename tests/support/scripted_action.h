@@ -10,7 +10,7 @@
  *     shut N                                    the next N clients cannot be opened
  *     deny TOPIC | allow TOPIC                  ACTION_STREAM for records of that topic
  *     die                                       the client is DEAD; the next one is a new one
- *     ready | away                              the state it tells
+ *     ready | away [REASON]                     the state it tells
  *
  * A topic "bad" is refused for good by send. Commands concern every open client, and are kept for the next
  * one if there is none. */
