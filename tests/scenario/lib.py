@@ -132,32 +132,58 @@ class Mosquitto:
         return Publisher(self.port, topic)
 
 
-class Publisher:
-    """Numbered QoS 1 messages {"n": 1}, {"n": 2}, ... through mosquitto_pub, at a steady rate, in a thread of its own."""
+def text_of(number):
+    return f'{{"n":{number},"text":"reading number {number} of a machine"}}'.encode()
 
-    PART = 20000  # mosquitto_pub -l stops after 65,535 lines
+
+class Publisher:
+    """Numbered QoS 1 messages {"n": 1}, {"n": 2}, ... at a steady rate, in a thread of its own; ends when all are acknowledged.
+
+    A client of its own, because mosquitto_pub -l stops after 65,535 lines and now and then waits for ever at the end."""
+
+    WINDOW = 1000
 
     def __init__(self, port, topic):
-        self.port, self.topic, self.sent, self.thread, self.error = port, topic, 0, None, None
+        self.port, self.topic, self.sent, self.acknowledged, self.thread, self.error = port, topic.encode(), 0, 0, None, None
+
+    def connect(self):
+        wire = socket.create_connection(("127.0.0.1", self.port), 10)
+        wire.sendall(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03pub")
+        check(wire.recv(4) == b"\x20\x02\x00\x00", "CONNECT is refused")
+        wire.settimeout(0.01)
+        return wire
+
+    def packet(self, number):
+        body = len(self.topic).to_bytes(2, "big") + self.topic + (number % 65535 + 1).to_bytes(2, "big") + text_of(number)
+        check(len(body) < 16384, "a longer packet needs a longer length")
+        return bytes([0x32, len(body) & 127 | 128, len(body) >> 7]) + body
+
+    def publish(self, count, rate):
+        with contextlib.closing(self.connect()) as wire:
+            began, first, answers = time.monotonic(), self.sent, 0
+            heard = began
+            while self.acknowledged < count:
+                due = min(count, first + int((time.monotonic() - began) * rate) + 1, self.acknowledged + self.WINDOW)
+                if due > self.sent:
+                    wire.settimeout(60)
+                    wire.sendall(b"".join(self.packet(n) for n in range(self.sent + 1, due + 1)))
+                    wire.settimeout(0.01)
+                    self.sent = due
+                try:
+                    got = len(wire.recv(65536))  # PUBACKs, four bytes each
+                    check(got, "the broker closed the publisher's connection")
+                    answers += got
+                    self.acknowledged, heard = first + answers // 4, time.monotonic()
+                except TimeoutError:
+                    check(time.monotonic() - heard < 60 or self.sent == self.acknowledged, "no PUBACK for 60 s")
+            wire.sendall(b"\xe0\x00")
 
     def run(self, count, rate):
-        began = time.monotonic()
-        while self.sent < count:
-            argv = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", "1", "-t", self.topic, "-l"]
-            with subprocess.Popen(argv, stdin=subprocess.PIPE) as child:
-                end = min(count, self.sent + self.PART)
-                while self.sent < end:
-                    due = min(end, int((time.monotonic() - began) * rate) + 1)
-                    lines = "".join(f'{{"n":{n},"text":"reading number {n} of a machine"}}\n'
-                                    for n in range(self.sent + 1, due + 1))
-                    child.stdin.write(lines.encode())
-                    child.stdin.flush()
-                    self.sent = max(self.sent, due)
-                    time.sleep(0.01)
-                child.stdin.close()
-                if child.wait() != 0:
-                    self.error = "mosquitto_pub failed"
-                    return
+        """Publish up to number `count`."""
+        try:
+            self.publish(count, rate)
+        except (OSError, Failed) as error:
+            self.error = f"publishing: {error}"
 
     def start(self, count, rate):
         self.thread = threading.Thread(target=self.run, args=(count, rate), daemon=True)

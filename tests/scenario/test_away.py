@@ -66,7 +66,7 @@ def kafka_restarts_under_load(folder, cleanup):
 
 
 def the_broker_restarts_under_load(folder, cleanup):
-    """Its clients must publish again what it did not acknowledge, so the publisher here starts anew each time."""
+    """Its clients must publish again what it did not acknowledge, so each part is published to its end."""
     kafka = Kafka(folder)
     topic = kafka.topic("broker")
     broker = Mosquitto(folder).start()
@@ -76,7 +76,7 @@ def the_broker_restarts_under_load(folder, cleanup):
     publisher = broker.publisher("n/1")
     for part in range(1, 4):
         publisher.run(part * 2000, 100000)
-        check(not publisher.error, "mosquitto_pub failed")
+        check(not publisher.error, publisher.error)
         broker.stop()  # as systemd does; it saves its queues
         time.sleep(0.5)
         broker.start()
