@@ -229,6 +229,8 @@ static struct token lex_symbol(struct lexer *lexer)
 
     if (span_starts_with(rest, "!="))
         return token_make(lexer, TOKEN_NOT_EQUAL, 2);
+    if (span_starts_with(rest, "--") && rest.size > 2 && is_digit(rest.data[2]))
+        return token_make(lexer, TOKEN_MINUS, 1); /* 3--2: a negative number is taken away */
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
         if (span_starts_with(rest, foreign[i].text))
             return token_bad(lexer, strlen(foreign[i].text), foreign[i].problem);
