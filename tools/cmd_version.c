@@ -4,6 +4,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <mosquitto.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 static const struct option_row rows[] = {{0}};
@@ -27,5 +28,6 @@ int cmd_version(int argc, char **argv)
     (void)printf("topicrule %s\n", TOPICRULE_VERSION);
     (void)printf("librdkafka %s\n", rd_kafka_version_str());
     (void)printf("libmosquitto %d.%d.%d\n", major, minor, revision);
+    (void)printf("%s\n", OpenSSL_version(OPENSSL_VERSION));
     return STATUS_FINE;
 }

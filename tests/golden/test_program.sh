@@ -25,6 +25,7 @@ try 2 '' "'extra' is not expected here" version extra
 says '^topicrule [0-9]+\.[0-9]+' version
 says '^topicrule [0-9]+\.[0-9]+' --version
 says '^librdkafka 2\.' version
+says '^OpenSSL 3\.' version
 says "^substring	2-3	2015-10-08	" functions
 says "^aws_lambda	[^	]*	refused	" functions
 
