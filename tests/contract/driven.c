@@ -19,9 +19,10 @@
 #include <unistd.h>
 
 static struct engine *engine;
+static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER; /* orders may come while it is freed */
 
-/* libmosquitto calls this one. With SEND_BUFFER=bytes the kernel takes no more than that, so that a script can see
- * acknowledgements leave in parts. */
+/* libmosquitto calls this one. With SEND_BUFFER=bytes the kernel takes no more than that, so that a script
+ * can see acknowledgements leave in parts. */
 int connect(int fd, const struct sockaddr *address, socklen_t size)
 {
     const char *wanted = getenv("SEND_BUFFER");
@@ -35,7 +36,8 @@ int connect(int fd, const struct sockaddr *address, socklen_t size)
 static void on_stop(int number)
 {
     (void)number;
-    engine_stop(engine);
+    if (engine)
+        engine_stop(engine);
 }
 
 static void show(const char *line)
@@ -46,9 +48,12 @@ static void show(const char *line)
 
 static void show_counters(void)
 {
-    struct engine_counters c;
+    struct engine_counters c = {0};
 
-    engine_counters(engine, &c);
+    (void)pthread_mutex_lock(&engine_lock);
+    if (engine)
+        engine_counters(engine, &c);
+    (void)pthread_mutex_unlock(&engine_lock);
     (void)printf(
         "counters received=%llu matched=%llu filtered=%llu failed=%llu begun=%llu delivered=%llu "
         "error_action=%llu "
@@ -111,7 +116,11 @@ int main(int argc, char **argv)
     if (status != 0)
         log_err(LOG_ERROR, "engine", &err);
     show_counters();
+    (void)signal(SIGTERM, SIG_IGN); /* asked twice: it is ending */
+    (void)pthread_mutex_lock(&engine_lock);
     engine_free(engine);
+    engine = NULL;
+    (void)pthread_mutex_unlock(&engine_lock);
     rule_set_free(rules);
     config_free(config);
     return status != 0;
