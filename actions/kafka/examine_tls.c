@@ -113,7 +113,7 @@ void examine_tls(const struct examination *to, int socket, const char *host, con
 {
     SSL_CTX *context = context_of(material);
     SSL *tls = context ? SSL_new(context) : NULL;
-    char reason[160];
+    char reason[160], name[256];
 
     if (!tls || SSL_set_fd(tls, socket) != 1) {
         examined(to, "TLS", whom, ACTION_BAD, "OpenSSL gives no connection");
@@ -124,7 +124,8 @@ void examine_tls(const struct examination *to, int socket, const char *host, con
         if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host) != 1)
             (void)X509_VERIFY_PARAM_set1_host(parameters, host, 0);
     }
-    (void)SSL_set_tlsext_host_name(tls, host);
+    (void)snprintf(name, sizeof name, "%s", host); /* OpenSSL's macro wants it not const */
+    (void)SSL_set_tlsext_host_name(tls, name);
     ERR_clear_error();
     if (SSL_connect(tls) == 1) {
         tell(to, tls, whom); /* the check never breaks the handshake here: all of it is to be seen */

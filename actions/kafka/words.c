@@ -45,6 +45,10 @@ static const struct row {
     {"Unsupported SASL mechanism", ALWAYS, "the broker does not offer this sasl.mechanism on this listener"},
     {"Request not valid in current SASL state", ALWAYS,
      "the broker's listener takes no login: security.protocol is to be SSL or PLAINTEXT"},
+    {"connecting to a PLAINTEXT broker listener", ALWAYS,
+     "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
+     "port "
+     "another"},
     {"receive 0 after POLLIN (after", AT_FIRST,
      "the broker hangs up before a word is said: its listener speaks TLS, so security.protocol is to be SSL "
      "or "
@@ -54,10 +58,6 @@ static const struct row {
      "SASL_SSL or "
      "SASL_PLAINTEXT"},
     {"closed by peer", ALWAYS, "the broker closed the connection"},
-    {"connecting to a PLAINTEXT broker listener", ALWAYS,
-     "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
-     "port "
-     "another"},
     {"SSL alert number 4", WITHOUT_CERTIFICATE,
      "the broker demands a client certificate; give ssl.keystore with ssl.keystore.password"},
     {"SSL alert number 116", WITHOUT_CERTIFICATE,

@@ -187,6 +187,32 @@ static const struct words_row {
       .text = "ssl://localhost:9093/bootstrap: Receive failed: sslv3 alert certificate unknown: SSL alert "
               "number 46"},
      "localhost:9093: the broker refuses our certificate, which has ended"},
+    {"no_tls_there",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .at_first = true,
+      .text = "ssl://localhost:9092/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by "
+              "peer: "
+              "connecting to a PLAINTEXT broker listener? (after 5ms in state SSL_HANDSHAKE)"},
+     "localhost:9092: the broker's listener speaks no TLS"},
+    {"login_wanted",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .at_first = true,
+      .text = "[thrd:ssl://localhost:9093/bootstrap]: ssl://localhost:9093/bootstrap: Disconnected: SSL "
+              "connection closed by "
+              "peer (after 2ms in state UP)"},
+     "localhost:9093: the broker hangs up on our first request: its listener wants a login"},
+    {"tls_wanted",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .at_first = true,
+      .text = "[thrd:localhost:9093/bootstrap]: localhost:9093/bootstrap: Disconnected: connection closed by "
+              "peer: receive 0 "
+              "after POLLIN (after 0ms in state APIVERSION_QUERY)"},
+     "localhost:9093: the broker hangs up before a word is said: its listener speaks TLS"},
+    {"broker_went_away",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .text = "localhost:9093/1: Disconnected: connection closed by peer: receive 0 after POLLIN (after "
+              "9000ms in state UP)"},
+     "localhost:9093: the broker closed the connection"},
     {"unheard_of",
      {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
       .text = "ssl://localhost:9093/bootstrap: Something new (after 3ms in state CONNECT, 2 identical "
