@@ -18,7 +18,23 @@ static enum sql_outcome run(struct lane *lane, const struct rule *rule, const st
     return outcome;
 }
 
-static void fire(struct lane *lane, struct firing *firing, struct span payload)
+/* A template, too, may find the memory filled by the rules before. `message` is the copy for the error action
+ * where there is one, as that knows the trace id. */
+static int render(struct lane *lane, const struct rule *rule, const struct rule_action *action,
+                  const struct sql_message *message, struct span *payload, struct action_record *record)
+{
+    if (render_record(action, lane->scope, *payload, record, &lane->err) == 0)
+        return 0;
+    if (lane->err.code != ERR_LIMIT)
+        return -1;
+    sql_scope_begin(lane->scope, message);
+    if (sql_run(rule->program, lane->scope, payload, &lane->err) != SQL_MATCHED)
+        return -1;
+    return render_record(action, lane->scope, *payload, record, &lane->err);
+}
+
+static void fire(struct lane *lane, struct firing *firing, const struct sql_message *message,
+                 struct span payload)
 {
     struct lane_rule *rule = firing->rule;
 
@@ -28,7 +44,7 @@ static void fire(struct lane *lane, struct firing *firing, struct span payload)
         struct lane_action *action = &rule->actions[i];
         struct action_record record;
 
-        if (render_record(action->action, lane->scope, payload, &record, &lane->err) == 0)
+        if (render(lane, rule->rule, action->action, message, &payload, &record) == 0)
             dispatch(lane, firing, action, &record);
         else
             settle_failure(lane, firing, action->action, (struct span){0}, lane->err.text);
@@ -62,7 +78,7 @@ static void evaluate_rule(struct lane *lane, struct lane_rule *rule, const struc
             no_room(lane, rule);
             return;
         }
-        fire(lane, firing, payload);
+        fire(lane, firing, firing->message ? firing->message : &message->sql, payload);
         settle_close(lane, firing);
         return;
     case SQL_FAILED: break;

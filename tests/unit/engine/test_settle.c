@@ -270,7 +270,7 @@ static void many_rules_of_one_large_message_all_run(void **state)
 
     (void)state;
     for (size_t i = 0; i < RULES; i++)
-        texts[i] = RULE("SELECT *, topic() AS t FROM 'a'", "\"topic\": \"x\"");
+        texts[i] = RULE("SELECT *, topic() AS t FROM 'a'", "\"topic\": \"x\", \"key\": \"k${x}\"");
     memset(payload, 'x', SIZE);
     memcpy(payload, "{\"x\":\"", 6);
     memcpy(payload + SIZE - 2, "\"}", 2);
