@@ -15,8 +15,8 @@
     X(unmatched)                                                                                             \
     X(matched)                                                                                               \
     X(filtered)                                                                                              \
-    X(failed) X(begun) X(delivered) X(error_action) X(dropped) X(abandoned) X(retried) X(acknowledged)       \
-        X(reconnects)
+    X(failed)                                                                                                \
+    X(begun) X(delivered) X(error_action) X(dropped) X(abandoned) X(retried) X(acknowledged) X(reconnects)
 
 enum counter {
 #define X(name) COUNT_##name,

@@ -102,9 +102,10 @@ static void read_option(struct config_reader *reader, const struct doc_node *top
         return;
     }
     if (strstr(node->text.data, "${") || strstr(node->text.data, "$<")) {
-        reader_error(&reader->in, node, ERR_VALUE,
-                     "no template can stand in a backend's option: name a file that holds the value, as token_file or "
-                     "secret_id_file");
+        reader_error(
+            &reader->in, node, ERR_VALUE,
+            "no template can stand in a backend's option: name a file that holds the value, as token_file or "
+            "secret_id_file");
         return;
     }
     *out = (struct secrets_option){

@@ -64,6 +64,8 @@ static inline struct small_lane *small_lane_new(const char *const *texts, size_t
     report_print(&report, stderr);
     report_done(&report);
     small->set = (struct rule_set){calloc(count, sizeof(struct rule *)), count};
+    if (!small->set.rules)
+        abort();
     for (size_t i = 0; i < count; i++) {
         char name[24];
 

@@ -4,6 +4,7 @@ set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON) # the cleanup attribute, unsigned __int128
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_SKIP_RPATH ON) # what is linked dynamically lies where the system looks
 
 # The same source gives the same bytes wherever it is built.
 add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)

@@ -9,7 +9,8 @@
  *
  *     sql_scope_begin(scope, &message);                                                 for every message
  *     switch (sql_run(program, scope, &out, &err)) ...                                  for every rule of it
- *     sql_template_expand(topic, scope, &text, &err);                                   for each of its templates
+ *     sql_template_expand(topic, scope, &text, &err);                                   for each of its
+ * templates
  *
  * Programs and templates are immutable and may be shared by threads; a scope belongs to one thread. Nothing
  * is taken from the heap per message once a scope is warm, except by OpenSSL 3.0, once for a digest.
