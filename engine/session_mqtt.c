@@ -229,16 +229,17 @@ static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int cou
                          const mosquitto_property *properties)
 {
     struct session *session = context;
-    size_t at = session->answered; /* brokers answer in order; look there first */
+    size_t at = session->answered, left = session->subscribe_count;
 
     (void)mosq;
     (void)properties;
     session->packets++;
-    while (at < session->subscribe_count && session->subscribes[at].mid != mid)
+    /* Brokers may answer in any order; as asked is the usual one, so look there first. */
+    for (; left > 0 && session->subscribes[at % session->subscribe_count].mid != mid; left--)
         at++;
-    if (at == session->subscribe_count)
+    if (left == 0)
         return;
-    const struct session_subscribe *asked = &session->subscribes[at];
+    const struct session_subscribe *asked = &session->subscribes[at % session->subscribe_count];
     for (uint32_t i = 0; i < asked->count && i < (uint32_t)count; i++) {
         if (reasons[i] >= 0x80)
             denied(session, asked->first + i, reasons[i]);

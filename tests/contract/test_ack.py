@@ -693,6 +693,16 @@ def wrong_password_is_said_once(cleanup):
     link.subscribes()
 
 
+def subscriptions_are_answered_in_any_order(cleanup):
+    stage = Stage(cleanup, connect=False, rules={"a": rule("SELECT n FROM 'plant/#'"), "b": rule("SELECT n FROM 'plant/+'")})
+    link = stage.broker.accept()
+    link.connack()
+    asked = [Subscribe(link.expect(SUBSCRIBE), True) for _ in range(2)]
+    for subscribe in reversed(asked):
+        link.suback(subscribe)
+    stage.engine.wait_said("2 of 2 topic filters subscribed")
+
+
 def refused_subscription_is_named(cleanup):
     stage = Stage(cleanup, connect=False)
     link = stage.broker.accept()
