@@ -43,7 +43,7 @@ struct backend_type {
     int64_t poll_ms; /* looking costs next to nothing: do it this often; 0: as the cache says */
 };
 
-extern const struct backend_type backend_directory, backend_credentials, backend_vault;
+extern const struct backend_type backend_directory, backend_credentials, backend_vault, backend_aws;
 
 /* One backend under its name. */
 struct place {
@@ -69,6 +69,9 @@ struct wiped *member_of(struct span text, struct span key, struct err *err);
 
 /* From here on jansson wipes what it frees, in the whole process. Call before threads start. */
 void member_setup(void);
+
+/* The bytes that base64 stands for. NULL with `err` (ERR_VALUE): it is none, or nothing. */
+struct wiped *base64_secret(struct span text, struct err *err);
 
 /* ---- files (file.c) ---- */
 

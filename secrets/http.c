@@ -151,7 +151,7 @@ static CURLcode prepare(struct http *http, const struct http_request *request, s
     SET(HTTPHEADER, headers)
     SET(USERAGENT, "topicrule")
     SET(CONNECTTIMEOUT_MS, (long)CONNECT_MS)
-    SET(TIMEOUT_MS, (long)options->timeout_ms)
+    SET(TIMEOUT_MS, (long)(request->timeout_ms ? request->timeout_ms : options->timeout_ms))
     SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2)
     SET(WRITEFUNCTION, take)
     SET(WRITEDATA, http)
@@ -169,6 +169,8 @@ static CURLcode prepare(struct http *http, const struct http_request *request, s
         SET(SSLCERT, options->cert_file)
         SET(SSLKEY, options->key_file)
     }
+    if (request->direct)
+        SET(PROXY, "")
     if (request->sign_for) {
         SET(AWS_SIGV4, request->sign_for)
         SET(USERPWD, request->sign_with)

@@ -35,6 +35,8 @@ struct http_request {
     struct span body;                          /* data NULL: none */
     const char *sign_for;                      /* "aws:amz:REGION:SERVICE"; NULL: not signed */
     const char *sign_with;                     /* "KEY_ID:SECRET" */
+    int64_t timeout_ms;                        /* 0: the client's */
+    bool direct; /* never through a proxy: what is asked for is of this machine */
 };
 
 struct http_answer {

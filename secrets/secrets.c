@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 static const struct backend_type *const types[] = {&backend_directory, &backend_credentials, &backend_vault,
-                                                   NULL};
+                                                   &backend_aws, NULL};
 
 struct secrets {
     struct place *places;
@@ -61,7 +61,7 @@ static const struct backend_type *find_type(const struct secrets_backend *from, 
             return types[i];
     const char *near = nearest(span_of(from->type), type_name, NULL);
     err_at(err, ERR_NAME, from->pos,
-           "there is no kind of backend \"%s\"%s%s%s; known: directory, credentials, vault", from->type,
+           "there is no kind of backend \"%s\"%s%s%s; known: directory, credentials, vault, aws", from->type,
            near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return NULL;
 }
@@ -149,6 +149,18 @@ void secrets_free(struct secrets *secrets)
 
 /* ---- asking ---- */
 
+/* The place of ids that AWS has given: the default if it is of AWS, else the first that is. NULL: there is
+ * none. */
+static struct place *find_aws(const struct secrets *secrets)
+{
+    if (secrets->standard && secrets->standard->type == &backend_aws)
+        return secrets->standard;
+    for (size_t i = 0; i < secrets->count; i++)
+        if (secrets->places[i].type == &backend_aws)
+            return &secrets->places[i];
+    return NULL;
+}
+
 /* Where `id` points to; the rest of it in `*rest`. */
 static struct place *find_place(const struct secrets *secrets, struct span id, struct span *rest,
                                 struct err *err)
@@ -157,6 +169,14 @@ static struct place *find_place(const struct secrets *secrets, struct span id, s
     struct span name = {id.data, colon ? (size_t)(colon - id.data) : 0};
 
     *rest = id;
+    if (span_starts_with(id, "arn:aws:secretsmanager:") ||
+        span_starts_with(id, "arn:aws-cn:secretsmanager:") ||
+        span_starts_with(id, "arn:aws-us-gov:secretsmanager:")) {
+        struct place *aws = find_aws(secrets);
+
+        if (aws)
+            return aws;
+    }
     for (size_t i = 0; colon && i < secrets->count; i++) {
         if (span_is(name, secrets->places[i].name)) {
             *rest = (struct span){colon + 1, id.size - name.size - 1};

@@ -11,7 +11,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -210,31 +209,6 @@ static int path_of(const struct backend *backend, struct span id, struct buf *ou
     return out->failed ? err_memory(err) : 0;
 }
 
-static struct wiped *from_base64(const char *text, struct err *err)
-{
-    size_t size = strlen(text), room = size / 4 * 3 + 4;
-    unsigned char *bytes = malloc(room);
-    EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
-    struct wiped *out = NULL;
-    int wrote = 0, tail = 0;
-
-    if (!bytes || !context) {
-        err_memory(err);
-    } else {
-        EVP_DecodeInit(context);
-        if (EVP_DecodeUpdate(context, bytes, &wrote, (const unsigned char *)text, (int)size) < 0 ||
-            EVP_DecodeFinal(context, bytes + wrote, &tail) < 0 || wrote + tail == 0)
-            err_set(err, ERR_VALUE, "its member SecretBinary is not base64");
-        else if (!(out = wiped_new((struct span){(const char *)bytes, (size_t)(wrote + tail)})))
-            err_memory(err);
-    }
-    EVP_ENCODE_CTX_free(context);
-    if (bytes)
-        wipe(bytes, room);
-    free(bytes);
-    return out;
-}
-
 static int store(const json_t *data, struct stored *out, struct err *err)
 {
     const char *text = json_string_value(json_object_get(data, "SecretString"));
@@ -245,7 +219,7 @@ static int store(const json_t *data, struct stored *out, struct err *err)
     out->as = STORED_TEXT;
     if (alone && binary) {
         out->as = STORED_BYTES;
-        out->bytes = from_base64(binary, err);
+        out->bytes = base64_secret(span_of(binary), err);
         return out->bytes ? 0 : -1;
     }
     if (!alone || !text)

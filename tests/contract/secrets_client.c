@@ -3,7 +3,7 @@
  * usage: secrets_client CACHE_MS STALE_MS NAME TYPE [OPTION=VALUE]... [-- NAME TYPE ...]...
  * The first backend is the default. CACHE_MS with a + behind: with the refreshing thread.
  * Commands on standard input, one a line, fields separated by tabs:
- *     get ID [KEY]   bin ID   probe INDEX   list
+ *     get ID [KEY [ROLE]]   bin ID   probe INDEX   list
  * Each is answered by one line (list: by several, then "end"): "ok ..." (bytes as hex, line breaks in a text
  * as \n), or "error TEXT". What happens meanwhile: "event WHAT BACKEND ID TEXT". */
 #include "base/err.h"
@@ -28,9 +28,13 @@ static void notice(void *context, const struct secrets_event *event)
     (void)pthread_mutex_unlock(&out);
 }
 
-static void get(struct secrets *secrets, char *id, char *key, enum secret_form form)
+static void get(struct secrets *secrets, char *const fields[], enum secret_form form)
 {
-    const struct secret_query query = {.id = span_of(id), .form = form, .key = span_of(key)};
+    const struct secret_query query = {
+        .id = span_of(fields[1]),
+        .form = form,
+        .key = {fields[2] && fields[2][0] ? fields[2] : NULL, fields[2] ? strlen(fields[2]) : 0},
+        .role_arn = span_of(fields[3])};
     struct err err = {0};
     struct wiped *value = secrets_get(secrets, &query, &err);
     struct span bytes = wiped_reveal(value);
@@ -74,15 +78,15 @@ static void list(void *context, const struct secrets_entry *entry)
 
 static void obey(struct secrets *secrets, char *line)
 {
-    char *fields[3] = {NULL}, *rest = line;
+    char *fields[4] = {NULL}, *rest = line;
 
     line[strcspn(line, "\n")] = '\0';
-    for (size_t i = 0; i < 3 && rest; i++)
+    for (size_t i = 0; i < 4 && rest; i++)
         fields[i] = strsep(&rest, "\t");
     if (strcmp(fields[0], "get") == 0 && fields[1]) {
-        get(secrets, fields[1], fields[2], SECRET_STRING);
+        get(secrets, fields, SECRET_STRING);
     } else if (strcmp(fields[0], "bin") == 0 && fields[1]) {
-        get(secrets, fields[1], fields[2], SECRET_BINARY);
+        get(secrets, fields, SECRET_BINARY);
     } else if (strcmp(fields[0], "probe") == 0 && fields[1]) {
         probe(secrets, fields[1]);
     } else if (strcmp(fields[0], "list") == 0) {

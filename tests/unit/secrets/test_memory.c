@@ -96,10 +96,34 @@ static void opening_vault_with_every_allocation_failing(void **state)
     }
 }
 
+static void opening_aws_with_every_allocation_failing(void **state)
+{
+    const struct secrets_option options[] = {
+        {"region", "eu-west-1", {1, 1}},   {"ca_file", "ca.pem", {1, 1}},   {"access_key_id", "AKIA", {1, 1}},
+        {"secret_key_file", file, {1, 1}}, {"assume_role", "true", {1, 1}}, {"external_id", "x", {1, 1}}};
+    const struct secrets_backend backend = {"aws", "aws", options, sizeof options / sizeof *options, {2, 1}};
+    const struct secrets_config config = {.base_directory = "/etc", .backends = &backend, .backend_count = 1};
+    bool met = true;
+
+    (void)state;
+    for (uint64_t after = 0; met; after++) {
+        struct err err = {0};
+
+        failing_begin(after, false);
+        struct secrets *secrets = secrets_new(&config, &err);
+        met = failing_end();
+        if (!met)
+            assert_non_null(secrets);
+        assert_true(secrets || err.code == ERR_MEMORY);
+        secrets_free(secrets);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail),
-                                              cmocka_unit_test(opening_vault_with_every_allocation_failing)};
+                                              cmocka_unit_test(opening_vault_with_every_allocation_failing),
+                                              cmocka_unit_test(opening_aws_with_every_allocation_failing)};
 
     return cmocka_run_group_tests_name("secrets and failing allocations", tests, make_store, remove_store);
 }
