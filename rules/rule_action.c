@@ -200,7 +200,7 @@ static bool read_unknown(struct reader *reader, const struct doc_node *member, b
         if (is_error_action) {
             reader_warn(reader, member,
                         "the AWS action \"" SPAN_FMT
-                        "\" is not built here: what fails becomes a dead letter instead",
+                        "\" is not built here: what fails is counted, logged and dropped instead",
                         SPAN_ARG(member->key));
             return true;
         }
