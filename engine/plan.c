@@ -188,13 +188,13 @@ static int expand_path(const struct config *config, const struct config_text *te
     return 0;
 }
 
-static int make_login(struct plan *plan, struct err *err)
+int plan_login(struct session_login *login, const struct config *config, struct secrets *secrets,
+               struct err *err)
 {
-    const struct config *config = plan->config;
-    struct session_login *login = &plan->login;
     AUTO(known_drop) struct render_secrets *known = NULL;
 
-    if (plan->secrets && !(known = render_secrets_new(plan->secrets, true, err)))
+    *login = (struct session_login){0};
+    if (secrets && !(known = render_secrets_new(secrets, true, err)))
         return -1;
     const struct sql_host host = render_host(known);
     AUTO(scope_drop) struct sql_scope *scope = sql_scope_new(&host, SQL_LIMITS_DEFAULT, err);
@@ -222,7 +222,7 @@ int plan_make(struct plan *plan, const struct config *config, const struct rule_
     *plan = (struct plan){.config = config, .rules = rules, .secrets = secrets};
     if (config->mqtt.broker_count == 0)
         return err_set(err, ERR_VALUE, "mqtt.url is missing: there is no broker to connect to");
-    if (make_login(plan, err) != 0) {
+    if (plan_login(&plan->login, config, secrets, err) != 0) {
         err_in(err, config->file, NULL);
         return -1;
     }
@@ -232,10 +232,20 @@ int plan_make(struct plan *plan, const struct config *config, const struct rule_
     return add_targets(plan, err);
 }
 
+void plan_login_done(struct session_login *login)
+{
+    free(login->client_id);
+    free(login->username);
+    free(login->ca_file);
+    free(login->cert_file);
+    free(login->key_file);
+    wiped_free(login->password);
+    wiped_free(login->key_password);
+    *login = (struct session_login){0};
+}
+
 void plan_done(struct plan *plan)
 {
-    struct session_login *login = &plan->login;
-
     for (size_t i = 0; i < plan->target_count; i++) {
         render_settings_free(atomic_load(&plan->targets[i].settings));
         free(plan->targets[i].identity);
@@ -245,12 +255,6 @@ void plan_done(struct plan *plan)
     free(plan->targets);
     free(plan->target_of);
     route_free(plan->route);
-    free(login->client_id);
-    free(login->username);
-    free(login->ca_file);
-    free(login->cert_file);
-    free(login->key_file);
-    wiped_free(login->password);
-    wiped_free(login->key_password);
+    plan_login_done(&plan->login);
     *plan = (struct plan){0};
 }

@@ -23,6 +23,12 @@ int plan_make(struct plan *plan, const struct config *config, const struct rule_
               struct secrets *secrets, struct err *err);
 void plan_done(struct plan *plan);
 
+/* Who we are for the broker: the configuration with its templates expanded. 0, or -1 with `err`; leaves
+ * `login` fit for plan_login_done either way. May block on secrets. */
+int plan_login(struct session_login *login, const struct config *config, struct secrets *secrets,
+               struct err *err);
+void plan_login_done(struct session_login *login);
+
 /* Try again for what is missing. True when something came. */
 bool plan_resolve(struct plan *plan);
 

@@ -5,7 +5,7 @@
 /* The exit statuses of every command (docs/design.md, "The surface"). */
 enum status {
     STATUS_FINE = 0, /* done; `eval`: the rule matched; `test`: none failed */
-    STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed */
+    STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed; `doctor`: something does not work */
     STATUS_BAD = 2,  /* an error: wrong usage, a file that cannot be read, a rule that is refused */
 };
 
@@ -17,6 +17,7 @@ struct command {
 
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_demo(int argc, char **argv);

@@ -12,6 +12,7 @@ const struct action_type *const action_types[] = {&kafka_action_type, NULL};
 static const struct command commands[] = {
     {"run", cmd_run, "run the rules: the daemon, in the foreground"},
     {"check", cmd_check, "validate a configuration and rules"},
+    {"doctor", cmd_doctor, "connect to everything, and say what works and why not"},
     {"eval", cmd_eval, "try a statement or a rule on one message"},
     {"test", cmd_test, "run rule tests: cases of message and expected result"},
     {"demo", cmd_demo, "see it run, with everything embedded"},
