@@ -1,5 +1,6 @@
 """The backend `aws` against moto, which checks signatures and policies: secrets of each kind, roles, refusals, rotation."""
 
+import atexit
 import json
 import os
 import subprocess
@@ -22,10 +23,15 @@ class Moto:
                 "s = ThreadedMotoServer(ip_address='127.0.0.1', port=0); s.start()\n"
                 "print('port', s.get_host_and_port()[1], flush=True); time.sleep(1000000)")
         self.child = subprocess.Popen([self.python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        atexit.register(self.end)
         port = next(line.split()[1] for line in self.child.stdout if line.startswith("port "))
         self.url = f"http://127.0.0.1:{port}"
         self.keys = json.loads(subprocess.run([self.python, os.path.join(SUPPORT, "fill.py"), self.url], check=True,
                                               stdout=subprocess.PIPE, text=True).stdout)
+
+    def end(self):
+        self.child.terminate()
+        self.child.wait()
 
     def put(self, name, value):
         code = ("import boto3, sys; boto3.client('secretsmanager', endpoint_url=sys.argv[1], region_name='eu-west-1',"
@@ -157,10 +163,6 @@ def a_changed_secret_is_told(folder):
         check(client.get("app/text") == "second", "the new one")
 
 
-try:
-    main(signatures_are_checked, what_is_stored_is_what_comes, an_arn_goes_to_the_backend_of_aws, policies_are_obeyed,
-         a_role_is_assumed, the_environment_and_the_profile_are_searched,
-         a_replaced_key_is_taken_from_its_file, a_changed_secret_is_told)
-finally:
-    MOTO.child.terminate()
-    MOTO.child.wait()
+main(signatures_are_checked, what_is_stored_is_what_comes, an_arn_goes_to_the_backend_of_aws, policies_are_obeyed,
+     a_role_is_assumed, the_environment_and_the_profile_are_searched, a_replaced_key_is_taken_from_its_file,
+     a_changed_secret_is_told)
