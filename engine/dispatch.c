@@ -20,8 +20,7 @@ enum {
     REFUSED_MOST_MS = 30000,
 };
 
-/* ---- streams
- * -------------------------------------------------------------------------------------------------- */
+/* ---- streams ---- */
 
 static uint64_t hash_stream(const struct client *client, struct span name)
 {
@@ -124,8 +123,7 @@ static void say_refused(struct lane *lane, struct stream *stream, const char *wh
                  SPAN_ARG(stream->name), why, left_out ? " (and others)" : "");
 }
 
-/* ---- sending
- * -------------------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 enum sent { SENT_TAKEN, SENT_SETTLED, SENT_NOT };
 
@@ -225,8 +223,7 @@ void dispatch(struct lane *lane, struct firing *firing, struct lane_action *acti
         enqueue(delivery->stream, delivery);
 }
 
-/* ---- what comes back
- * ------------------------------------------------------------------------------------------ */
+/* ---- what comes back ---- */
 
 static void one_less(struct lane *lane, struct stream *stream)
 {
@@ -278,8 +275,7 @@ void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, 
     one_less(lane, stream);
 }
 
-/* ---- what waits
- * ----------------------------------------------------------------------------------------------- */
+/* ---- what waits ---- */
 
 /* Merge sort by number, bottom up: bin[i] holds a sorted run of 2^i or nothing. */
 static struct delivery *merge(struct delivery *a, struct delivery *b)

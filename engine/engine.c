@@ -110,8 +110,7 @@ void engine_counters(const struct engine *engine, struct engine_counters *out)
                    "a counter is missing in one of the lists");
 }
 
-/* ---- secrets that statements and templates ask for
- * ----------------------------------------------------------- */
+/* ---- secrets that statements and templates ask for ---- */
 
 /* Fetch them all for the lane. Missing ones are tried again while the lane runs. */
 static void give_secrets(struct engine *engine, bool first)
@@ -174,8 +173,7 @@ static int watch_secrets(struct engine *engine, struct err *err)
     return 0;
 }
 
-/* ---- systemd
- * -------------------------------------------------------------------------------------------------- */
+/* ---- systemd ---- */
 
 static void tell_status(struct engine *engine, int64_t now_ms)
 {
@@ -208,8 +206,7 @@ static void tell_systemd(struct engine *engine, int64_t now_ms)
     }
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static void *run_lane(void *lane)
 {

@@ -29,10 +29,12 @@ static bool expect_host(SSL *ssl, const struct reach_server *server)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     unsigned char address[sizeof(struct in6_addr)];
+    char name[256];
     bool numeric =
         inet_pton(AF_INET, server->host, address) == 1 || inet_pton(AF_INET6, server->host, address) == 1;
 
-    if (!numeric && SSL_set_tlsext_host_name(ssl, server->host) != 1)
+    (void)snprintf(name, sizeof name, "%s", server->host); /* OpenSSL's macro wants it not const */
+    if (!numeric && SSL_set_tlsext_host_name(ssl, name) != 1)
         return false;
     if (server->any_name)
         return true;
@@ -41,8 +43,7 @@ static bool expect_host(SSL *ssl, const struct reach_server *server)
                     : X509_VERIFY_PARAM_set1_host(param, server->host, 0)) == 1;
 }
 
-/* ---- what is in a certificate
- * ---------------------------------------------------------------------------------- */
+/* ---- what is in a certificate ---- */
 
 static void name_text(const X509_NAME *name, char *out, size_t room)
 {
@@ -93,8 +94,7 @@ static void names_of(const X509 *certificate, char *out, size_t room)
         name_text(X509_get_subject_name(certificate), out, room);
 }
 
-/* ---- verdicts
- * -------------------------------------------------------------------------------------------------- */
+/* ---- verdicts ---- */
 
 static bool tell_certificate(const struct reach_server *server, SSL *ssl, int error,
                              const struct health_report *report)

@@ -35,8 +35,7 @@ bool lane_has_room(const struct lane *lane)
            lane->deliveries.used < LANE_RECORDS && lane->bytes < LANE_RECORD_BYTES;
 }
 
-/* ---- what the session tells
- * ----------------------------------------------------------------------------------- */
+/* ---- what the session tells ---- */
 
 static void on_message(void *context, const struct message *message)
 {
@@ -73,8 +72,7 @@ static void on_lost(void *context)
     lane->read_messages = lane->read_bytes = 0;
 }
 
-/* ---- making one
- * ----------------------------------------------------------------------------------------------- */
+/* ---- making one ---- */
 
 static bool calls(const struct sql_template *tmpl, const char *name)
 {
@@ -281,8 +279,7 @@ void lane_stop(struct lane *lane)
     (void)!write(lane->wake_fd, &one, sizeof one);
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static void take_event(struct lane *lane, const struct epoll_event *event)
 {

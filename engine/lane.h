@@ -37,8 +37,7 @@ enum {
 
 struct lane;
 
-/* ---- where records go
- * ----------------------------------------------------------------------------------------- */
+/* ---- where records go ---- */
 
 /* One set of settings that makes a client. Made once for all lanes; `settings` may come later, when a secret
  * could not be had at the start, and never changes again. */
@@ -89,8 +88,7 @@ struct streams {
     struct limiter refusals;
 };
 
-/* ---- what is on its way
- * --------------------------------------------------------------------------------------- */
+/* ---- what is on its way ---- */
 
 struct batch {
     struct arena arena;
@@ -138,8 +136,7 @@ struct deliveries {
     uint64_t number;
 };
 
-/* ---- rules
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- rules ---- */
 
 struct lane_action {
     const struct rule_action *action;
@@ -157,8 +154,7 @@ struct lane_rule {
     struct limiter complaints;
 };
 
-/* ---- the lane
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the lane ---- */
 
 /* Borrowed for the life of the lane. */
 struct lane_options {
@@ -228,8 +224,7 @@ _Noreturn void lane_out_of_memory(void);
 /* May another message be read? */
 bool lane_has_room(const struct lane *lane);
 
-/* ---- between the files of a lane
- * ------------------------------------------------------------------------------ */
+/* ---- between the files of a lane ---- */
 
 /* evaluate.c: run every rule that hears the message. */
 void evaluate(struct lane *lane, const struct message *in);

@@ -9,8 +9,7 @@ DEFINE_DROP(settings, struct render_settings *, render_settings_free)
 DEFINE_DROP(known, struct render_secrets *, render_secrets_free)
 DEFINE_DROP(scope, struct sql_scope *, sql_scope_free)
 
-/* ---- targets
- * -------------------------------------------------------------------------------------------------- */
+/* ---- targets ---- */
 
 /* Room first: lanes keep pointers to targets, so all of them are there before the first lane. */
 static int make_room(struct plan *plan, struct err *err)
@@ -117,8 +116,7 @@ bool plan_resolve(struct plan *plan)
     return some;
 }
 
-/* ---- the login
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the login ---- */
 
 static int expand(const struct config_text *text, struct sql_scope *scope, const char *key, struct span *out,
                   struct err *err)

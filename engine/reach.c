@@ -28,8 +28,7 @@ bool reach_wait(int fd, short events, int64_t until_ms)
     return count > 0;
 }
 
-/* ---- the name: the resolver has times of its own, so it is asked beside us and left alone when it is late
- * ----- */
+/* ---- the name: the resolver has times of its own, so it is asked beside us and left alone when it is late ---- */
 
 struct lookup {
     struct gaicb request;
@@ -104,8 +103,7 @@ static void tell_addresses(const struct addrinfo *found, const struct health_rep
     health_tell(report, HEALTH_FINE, "DNS", "%s", text);
 }
 
-/* ---- the connection
- * ------------------------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 /* A socket, or -1 with the reason in `*error`. */
 static int connect_one(const struct addrinfo *address, int64_t until_ms, int *error)

@@ -38,8 +38,7 @@ void session_say_why(struct session *session, const char *format, ...)
     va_end(args);
 }
 
-/* ---- the socket
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the socket ---- */
 
 static void arm(struct session *session)
 {
@@ -70,8 +69,7 @@ static size_t tls_waiting(const struct session *session)
     return waiting > 0 ? (size_t)waiting : 0;
 }
 
-/* ---- the end of a connection
- * ---------------------------------------------------------------------------------- */
+/* ---- the end of a connection ---- */
 
 static const char closed[] = "the broker closed the connection";
 
@@ -184,8 +182,7 @@ static void connect_now(struct session *session)
         arm(session);
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static bool is_over(const struct session *session)
 {
@@ -316,8 +313,7 @@ void session_read(struct session *session, bool on)
         arm(session);
 }
 
-/* ---- writing
- * -------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /* Our own two bytes, which overtake the PUBACKs that the library keeps: right after a whole flush no packet
  * is half written. Returns false while the socket does not take them. */
@@ -406,8 +402,7 @@ bool session_finish(struct session *session, int64_t now_ms)
     return session->phase == SESSION_DOWN;
 }
 
-/* ---- time
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- time ---- */
 
 static int64_t tick_up(struct session *session)
 {

@@ -13,8 +13,7 @@ enum {
     REASON_TAKEN_OVER = 0x8e, /* MQTT 5, 3.14.2.1 */
 };
 
-/* ---- CONNACK
- * -------------------------------------------------------------------------------------------------- */
+/* ---- CONNACK ---- */
 
 static const char *advice(int reason)
 {
@@ -110,8 +109,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     session->options.events.connected(session->options.events.context, resumed);
 }
 
-/* ---- SUBSCRIBE
- * ------------------------------------------------------------------------------------------------ */
+/* ---- SUBSCRIBE ---- */
 
 int session_plan(struct session *session, struct err *err)
 {
@@ -269,8 +267,7 @@ void session_ask_again(struct session *session)
         }
 }
 
-/* ---- PUBLISH
- * -------------------------------------------------------------------------------------------------- */
+/* ---- PUBLISH ---- */
 
 static void read_ids(struct message *message, const mosquitto_property *properties)
 {
@@ -367,8 +364,7 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
         drop_properties(&message);
 }
 
-/* ---- DISCONNECT, and what the library has to say before we are connected
- * -------------------------------------------------- */
+/* ---- DISCONNECT, and what the library has to say before we are connected ---- */
 
 static void on_disconnect(struct mosquitto *mosq, void *context, int reason,
                           const mosquitto_property *properties)

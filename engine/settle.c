@@ -200,8 +200,7 @@ void settle_result(void *context, const struct action_result *result)
     settle_failure(lane, firing, action, resource, text);
 }
 
-/* ---- error actions
- * -------------------------------------------------------------------------------------------- */
+/* ---- error actions ---- */
 
 static void report(struct lane *lane, struct firing *firing)
 {

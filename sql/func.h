@@ -50,8 +50,7 @@ const struct sql_func *sql_func_find(struct span name); /* any case; NULL if unk
 /* For "did you mean": i-th name, NULL past the end; the context is not used. */
 const char *sql_func_name(const void *context, size_t index);
 
-/* ---- what is known at load
- * ----------------------------------------------------------------------------------- */
+/* ---- what is known at load ---- */
 
 /* Why a call with these constant arguments can never give a value, for a warning; `args[i]` is NULL where the
  * argument is not a literal. False: no doubt. */

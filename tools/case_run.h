@@ -15,8 +15,7 @@ struct verdict {
 void case_run(const struct test_case *test, const char *folder, struct verdict *verdict);
 void verdict_done(struct verdict *verdict);
 
-/* ---- want and got (case_compare.c, case_records.c): true if they agree, else `verdict` says both
- * ------------------------- */
+/* ---- want and got (case_compare.c, case_records.c): true if they agree, else `verdict` says both ---- */
 
 bool compare_payload(const struct test_case *test, struct span got, struct verdict *verdict);
 bool compare_text(const struct test_case *test, const struct sql_text *got, struct verdict *verdict);

@@ -58,8 +58,7 @@ static void on_interrupt(int signal)
     interrupted = 1;
 }
 
-/* ---- what is seen
- * ------------------------------------------------------------------------------------------ */
+/* ---- what is seen ---- */
 
 /* The story; a pipe on standard output gets the values alone. */
 #define TELL(...) ((void)fprintf(stderr, __VA_ARGS__))
@@ -111,8 +110,7 @@ static void show_next(const struct demo *demo, bool keep)
          self, self, self);
 }
 
-/* ---- the pieces
- * -------------------------------------------------------------------------------------------- */
+/* ---- the pieces ---- */
 
 static int write_files(struct demo *demo, struct err *err)
 {
@@ -234,8 +232,7 @@ static void stop(struct demo *demo)
     demo_folder_remove(demo->folder);
 }
 
-/* ---- the play
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the play ---- */
 
 /* Show what arrives and keep the publisher's session alive, for a while. */
 static void watch(struct demo *demo, int for_ms)

@@ -36,8 +36,7 @@ DEFINE_DROP(config, struct config *, config_free)
 DEFINE_DROP(secrets, struct secrets *, secrets_free)
 DEFINE_DROP(rule_set, struct rule_set *, rule_set_free)
 
-/* ---- secrets
- * --------------------------------------------------------------------------------------------------- */
+/* ---- secrets ---- */
 
 static void look_at_secrets(struct secrets *secrets, struct findings *findings)
 {
@@ -57,8 +56,7 @@ static void look_at_secrets(struct secrets *secrets, struct findings *findings)
     findings_end(findings);
 }
 
-/* ---- actions: rules with the same settings share a connection, and a section
- * ----------------------------------- */
+/* ---- actions: rules with the same settings share a connection, and a section ---- */
 
 enum { FIELDS_MOST = 32 }; /* of a kind of action */
 
@@ -242,8 +240,7 @@ static int look_at_rules(const struct rule_set *set, struct secrets *secrets, st
     return 0;
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 static int give_up(const struct err *err)
 {

@@ -13,8 +13,7 @@
 /* The ARN that rules/examples/ name; the demo's configuration puts the embedded Kafka behind it. */
 #define DEMO_DESTINATION "arn:aws:iot:eu-central-1:123456789012:ruledestination/vpc/demo"
 
-/* ---- the examples, built in (tools/cmake/embed.cmake)
- * ------------------------------------------------------ */
+/* ---- the examples, built in (tools/cmake/embed.cmake) ---- */
 
 struct demo_file {
     const char *name;
@@ -31,8 +30,7 @@ extern const struct demo_sample demo_samples[]; /* ended by a NULL topic */
 /* How many records the rules of this folder make of the samples. 0 with `*count`, or -1 with `err`. */
 int demo_expect(const char *rules, size_t *count, struct err *err);
 
-/* ---- folder and processes (demo_process.c)
- * ----------------------------------------------------------------- */
+/* ---- folder and processes (demo_process.c) ---- */
 
 enum { DEMO_PATH = 256 };
 
@@ -57,8 +55,7 @@ void demo_stop(pid_t *pid); /* SIGTERM, then SIGKILL; waits; 0 is a no-op */
 int demo_notify_open(const char *folder, struct err *err);
 bool demo_notify_ready(int fd, int wait_ms);
 
-/* ---- the embedded Kafka (demo_kafka.c)
- * ---------------------------------------------------------------------- */
+/* ---- the embedded Kafka (demo_kafka.c) ---- */
 
 struct demo_kafka;
 

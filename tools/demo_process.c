@@ -18,8 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- folder
- * ------------------------------------------------------------------------------------------------ */
+/* ---- folder ---- */
 
 int demo_folder_make(char path[DEMO_PATH], struct err *err)
 {
@@ -76,8 +75,7 @@ void demo_show_log(const char *folder, const char *name)
         (void)fclose(in);
 }
 
-/* ---- ports
- * ------------------------------------------------------------------------------------------------- */
+/* ---- ports ---- */
 
 static struct sockaddr_in loopback(int port)
 {
@@ -115,8 +113,7 @@ bool demo_connects(int port)
     return connected;
 }
 
-/* ---- processes
- * --------------------------------------------------------------------------------------------- */
+/* ---- processes ---- */
 
 enum { NOBODY = 65534 };
 
@@ -187,8 +184,7 @@ void demo_stop(pid_t *pid)
     }
 }
 
-/* ---- sd_notify's other end
- * --------------------------------------------------------------------------------- */
+/* ---- sd_notify's other end ---- */
 
 int demo_notify_open(const char *folder, struct err *err)
 {

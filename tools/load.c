@@ -21,8 +21,7 @@ int load_secrets(const struct config *config, struct secrets **out, struct err *
     return *out ? 0 : -1;
 }
 
-/* ---- who published it: MQTT does not say, so the configuration must
- * ---------------------------------------- */
+/* ---- who published it: MQTT does not say, so the configuration must ---- */
 
 static bool action_calls(const struct rule_action *action, const char *name)
 {
@@ -72,8 +71,7 @@ static void doubt_identity(const struct rule *rule, const struct config *config,
                 rows[i].function, rows[i].says, rows[i].key);
 }
 
-/* ---- rules
- * -------------------------------------------------------------------------------------------------- */
+/* ---- rules ---- */
 
 struct rule_set *load_rules(const char *path, const struct config *config, bool release,
                             struct report *report)

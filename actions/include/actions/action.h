@@ -118,8 +118,7 @@ struct action_events {
     void (*state)(void *context, enum action_state state, const char *text);
 };
 
-/* ---- looking into it, for `doctor`
- * ----------------------------------------------------------------------------------------- */
+/* ---- looking into it, for `doctor` ---- */
 
 enum action_finding { ACTION_GOOD, ACTION_BAD, ACTION_SKIPPED };
 
