@@ -28,7 +28,7 @@ bool reach_wait(int fd, short events, int64_t until_ms)
     return count > 0;
 }
 
-/* ---- the name: the resolver has times of its own, so it is asked beside us and left alone when it is late ---- */
+/* ---- the name: asked beside us, because the resolver has times of its own ---- */
 
 struct lookup {
     struct gaicb request;
