@@ -19,6 +19,7 @@
 
 #include <ctype.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -339,6 +340,8 @@ int main(void)
     size_t have = 0;
     struct err err = {0};
 
+    (void)signal(SIGPIPE,
+                 SIG_IGN); /* as main of the program does: a broker may hang up while OpenSSL writes */
     if (kafka_process_init(&err) != 0)
         printf("error - %s\n", err.text);
     for (int i = 0; i < CLIENTS; i++)
