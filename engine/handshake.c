@@ -1,6 +1,8 @@
 /* handshake.c - TLS, with a certificate that is looked at even where it is refused. */
 #include "handshake.h"
 
+#include "tls.h"
+
 #include "base/clock.h"
 
 #include <arpa/inet.h>
@@ -27,7 +29,6 @@ static int go_on(int fine, X509_STORE_CTX *store)
 
 static bool expect_host(SSL *ssl, const struct reach_server *server)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     unsigned char address[sizeof(struct in6_addr)];
     char name[256];
     bool numeric =
@@ -36,11 +37,7 @@ static bool expect_host(SSL *ssl, const struct reach_server *server)
     (void)snprintf(name, sizeof name, "%s", server->host); /* OpenSSL's macro wants it not const */
     if (!numeric && SSL_set_tlsext_host_name(ssl, name) != 1)
         return false;
-    if (server->any_name)
-        return true;
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return (numeric ? X509_VERIFY_PARAM_set1_ip_asc(param, server->host)
-                    : X509_VERIFY_PARAM_set1_host(param, server->host, 0)) == 1;
+    return server->any_name || tls_expect_host(SSL_get0_param(ssl), server->host);
 }
 
 /* ---- what is in a certificate ---- */

@@ -30,15 +30,14 @@ static int look_at_certificate(int fine, X509_STORE_CTX *store)
     return fine;
 }
 
-static int expect_host(SSL_CTX *context, const char *host)
+bool tls_expect_host(X509_VERIFY_PARAM *param, const char *host)
 {
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
     unsigned char address[sizeof(struct in6_addr)];
 
     if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(param, host);
+        return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(param, host, 0);
+    return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1;
 }
 
 static SSL_CTX *refuse(SSL_CTX *context, struct err *err, const char *key, const char *file)
@@ -71,7 +70,7 @@ SSL_CTX *tls_context(const struct tls_files *files, const char *host, struct tls
     SSL_CTX_set_default_passwd_cb(context, key_password);
     SSL_CTX_set_default_passwd_cb_userdata(context, (void *)(uintptr_t)files->key_password);
 
-    if (expect_host(context, host) != 1) {
+    if (!tls_expect_host(SSL_CTX_get0_param(context), host)) {
         SSL_CTX_free(context);
         err_memory(err);
         return NULL;

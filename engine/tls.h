@@ -7,6 +7,7 @@
 #include "base/wiped.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
 struct tls_files {
     const char *ca, *cert, *key;      /* paths; NULL: the system's authorities; no certificate of ours */
@@ -22,5 +23,9 @@ struct tls_verdict {
  * `err`, which names the file. */
 SSL_CTX *tls_context(const struct tls_files *files, const char *host, struct tls_verdict *verdict,
                      struct err *err);
+
+/* Take no certificate but one for `host`, a name or a numeric address. The one rule, for the daemon and for
+ * doctor. False: no memory. */
+bool tls_expect_host(X509_VERIFY_PARAM *param, const char *host);
 
 #endif
