@@ -12,6 +12,7 @@
 
 enum { CONFIG_MEMORY_MAX = 64 << 20 };
 
+static const char *const failures[] = {"keep", "drop", NULL};
 static const char *const unsupported[] = {"refuse", "skip", NULL};
 static const char *const formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
 static const char *const levels[] = {
@@ -54,6 +55,18 @@ static const struct config_key keys[] = {
     OTHER("secrets.backends", config_read_backends, .standard = NULL),
     OTHER("kafka.defaults", config_read_defaults, .standard = NULL),
     OTHER("kafka.destinations", config_read_destinations, .standard = NULL),
+    KEY("delivery.hold", MILLIS, delivery.hold_ms, .standard = NULL, .least = 10, .most = 60000),
+    KEY("delivery.store.path", STRING, delivery.store_path, .standard = NULL),
+    KEY("delivery.store.max", SIZE, delivery.store_bytes, .standard = "10GiB", .least = 1 << 20,
+        .most = 1LL << 44),
+    KEY("delivery.refused.max", SIZE, delivery.refused_bytes, .standard = "1GiB", .least = 0,
+        .most = 1LL << 44),
+    KEY("delivery.refused.after", MILLIS, delivery.refused_ms, .standard = "24h", .least = 1000,
+        .most = 365 * 86400000LL),
+    KEY("delivery.dead.max", SIZE, delivery.dead_bytes, .standard = "1GiB", .least = 1 << 20,
+        .most = 1LL << 44),
+    KEY("delivery.failures", SWITCH, delivery.drop_failures, .standard = "keep", .choices = failures),
+    KEY("delivery.dup_header", BOOL, delivery.dup_header, .standard = "false"),
     KEY("identity.client_id.topic_level", INT, identity.client_id.topic_level, .least = 1, .most = 128),
     KEY("identity.client_id.user_property", STRING, identity.client_id.user_property, .standard = NULL),
     KEY("identity.principal.topic_level", INT, identity.principal.topic_level, .least = 1, .most = 128),

@@ -64,7 +64,13 @@ struct config {
     bool skip_unsupported;      /* unsupported_actions: skip */
 
     struct {
-        int64_t hold_ms;
+        int64_t hold_ms;                   /* 0: 1 s, under MQTT 3.1.1 200 ms */
+        const char *store_path;            /* as written; NULL: the engine's choice */
+        int64_t store_bytes;               /* of what waits */
+        int64_t refused_bytes, refused_ms; /* what waits for refused topics, and how long */
+        int64_t dead_bytes;                /* of dead letters */
+        bool drop_failures; /* what fails for good without an error action is dropped, as AWS does */
+        bool dup_header;    /* mark records that may be there already */
     } delivery;
 
     struct {
