@@ -95,7 +95,7 @@ static char *option_name(struct config_reader *reader, const struct doc_node *to
 }
 
 static void read_option(struct config_reader *reader, const struct doc_node *top, const struct doc_node *node,
-                        struct secrets_option *out)
+                        struct option_pair *out)
 {
     if (node->type == DOC_NULL || node->type == DOC_LIST) {
         (void)reader_expect(&reader->in, node, DOC_STRING);
@@ -108,15 +108,15 @@ static void read_option(struct config_reader *reader, const struct doc_node *top
             "secret_id_file");
         return;
     }
-    *out = (struct secrets_option){
+    *out = (struct option_pair){
         .name = option_name(reader, top, node), .value = config_copy(reader, node->text), .pos = node->pos};
 }
 
 static void read_backend(struct config_reader *reader, const struct doc_node *node)
 {
-    struct secrets_backend *backend =
+    struct option_group *backend =
         &reader->config->secrets.backends[reader->config->secrets.backend_count];
-    struct secrets_option *options;
+    struct option_pair *options;
     const struct doc_node *type;
     size_t count = 0;
 
@@ -141,7 +141,7 @@ static void read_backend(struct config_reader *reader, const struct doc_node *no
     options = config_array(reader, count, sizeof *options);
     if (!options)
         return;
-    *backend = (struct secrets_backend){.name = config_copy(reader, node->key),
+    *backend = (struct option_group){.name = config_copy(reader, node->key),
                                         .type = config_copy(reader, type->text),
                                         .options = options,
                                         .pos = node->key_pos};

@@ -68,7 +68,7 @@ int aws_probe(struct backend *backend, char *detail, struct err *err);
 const struct aws_keys *aws_login(struct backend *backend, struct span role_arn, struct err *err);
 /* They were refused. True if having new ones may help. */
 bool aws_forget(struct backend *backend);
-/* Have new ones when it is time. Returns when to come again, monotonic. */
+/* Have new ones when it is time: the table's, takes the lock itself. */
 int64_t aws_tend(struct backend *backend);
 void aws_keys_drop(struct aws_keys *keys);
 /* Take copies. 0, or -1 with `err`: what is there is no set of credentials. */

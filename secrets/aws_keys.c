@@ -308,6 +308,7 @@ static int64_t tend_one(struct backend *backend, struct span arn, struct aws_key
 
 int64_t aws_tend(struct backend *backend)
 {
+    (void)pthread_mutex_lock(&backend->lock);
     int64_t next = tend_one(backend, (struct span){NULL, 0}, &backend->keys);
 
     for (size_t i = 0; i < AWS_ROLES; i++) {
@@ -316,5 +317,6 @@ int64_t aws_tend(struct backend *backend)
         int64_t at = tend_one(backend, span_of(backend->roles[i].arn), &backend->roles[i].keys);
         next = at < next ? at : next;
     }
+    (void)pthread_mutex_unlock(&backend->lock);
     return next;
 }

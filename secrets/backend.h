@@ -24,7 +24,7 @@ struct backend_type {
     const char *const *options; /* known names, ended by NULL */
     /* Check the options, open nothing remote. NULL with `err` (pos set to the option's where there is one).
      */
-    struct backend *(*open)(const struct secrets_config *config, const struct secrets_backend *from,
+    struct backend *(*open)(const struct secrets_config *config, const struct option_group *from,
                             struct err *err);
     void (*close)(struct backend *backend); /* NULL is a no-op */
     /* The whole secret `id`. May block. 0, or -1 with `err` that says what to do; the caller puts the name of
@@ -59,7 +59,7 @@ struct place {
 };
 
 /* The option's row, or NULL. */
-const struct secrets_option *backend_option(const struct secrets_backend *from, const char *name);
+const struct option_pair *backend_option(const struct option_group *from, const char *name);
 
 /* ---- members of a JSON object (member.c) ---- */
 

@@ -9,8 +9,8 @@ struct backend {
     struct folder folder;
 };
 
-static struct backend *credentials_open(const struct secrets_config *config,
-                                        const struct secrets_backend *from, struct err *err)
+static struct backend *credentials_open(const struct secrets_config *config, const struct option_group *from,
+                                        struct err *err)
 {
     const char *path = getenv("CREDENTIALS_DIRECTORY");
     struct backend *backend;

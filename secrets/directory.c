@@ -7,10 +7,10 @@ struct backend {
     struct folder folder;
 };
 
-static struct backend *directory_open(const struct secrets_config *config, const struct secrets_backend *from,
+static struct backend *directory_open(const struct secrets_config *config, const struct option_group *from,
                                       struct err *err)
 {
-    const struct secrets_option *path = backend_option(from, "path");
+    const struct option_pair *path = backend_option(from, "path");
     struct backend *backend;
 
     if (!path || !path->value[0]) {

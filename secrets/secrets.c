@@ -26,14 +26,6 @@ DEFINE_DROP(wiped, struct wiped *, wiped_free)
 
 /* ---- opening ---- */
 
-const struct secrets_option *backend_option(const struct secrets_backend *from, const char *name)
-{
-    for (size_t i = 0; i < from->option_count; i++)
-        if (strcmp(from->options[i].name, name) == 0)
-            return &from->options[i];
-    return NULL;
-}
-
 static const char *type_name(const void *context, size_t index)
 {
     (void)context;
@@ -54,7 +46,7 @@ static const char *place_name(const void *context, size_t index)
     return index < secrets->count ? secrets->places[index].name : NULL;
 }
 
-static const struct backend_type *find_type(const struct secrets_backend *from, struct err *err)
+static const struct backend_type *find_type(const struct option_group *from, struct err *err)
 {
     for (size_t i = 0; types[i]; i++)
         if (strcmp(types[i]->name, from->type) == 0)
@@ -66,10 +58,10 @@ static const struct backend_type *find_type(const struct secrets_backend *from, 
     return NULL;
 }
 
-static int check_options(const struct backend_type *type, const struct secrets_backend *from, struct err *err)
+static int check_options(const struct backend_type *type, const struct option_group *from, struct err *err)
 {
     for (size_t i = 0; i < from->option_count; i++) {
-        const struct secrets_option *option = &from->options[i];
+        const struct option_pair *option = &from->options[i];
         const char *const *known = type->options;
 
         while (*known && strcmp(*known, option->name) != 0)
@@ -85,7 +77,7 @@ static int check_options(const struct backend_type *type, const struct secrets_b
 }
 
 static int open_place(struct place *place, const struct secrets_config *config,
-                      const struct secrets_backend *from, struct err *err)
+                      const struct option_group *from, struct err *err)
 {
     const struct backend_type *type = find_type(from, err);
 

@@ -57,7 +57,7 @@ int vault_refused(const struct backend *backend, long status, const json_t *json
 int vault_login(struct backend *backend, struct err *err);
 /* The token was refused. True if logging in again may help. */
 bool vault_forget(struct backend *backend);
-/* Renew or log in anew when it is time. Returns when to come again, monotonic. */
+/* The table's: takes the lock itself. */
 int64_t vault_tend(struct backend *backend);
 
 /* The table's own (vault.c); the table is in vault_open.c. */

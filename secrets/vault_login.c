@@ -223,7 +223,7 @@ bool vault_forget(struct backend *backend)
     return true;
 }
 
-int64_t vault_tend(struct backend *backend)
+static int64_t tend(struct backend *backend)
 {
     int64_t now = clock_mono_ms();
     struct err err;
@@ -235,4 +235,12 @@ int64_t vault_tend(struct backend *backend)
     if (renew(backend, &err) != 0) /* it will be seen when it is used */
         backend->renew_ms = now + RENEW_RETRY_MS < backend->end_ms ? now + RENEW_RETRY_MS : INT64_MAX;
     return backend->renew_ms;
+}
+
+int64_t vault_tend(struct backend *backend)
+{
+    (void)pthread_mutex_lock(&backend->lock);
+    int64_t next = tend(backend);
+    (void)pthread_mutex_unlock(&backend->lock);
+    return next;
 }

@@ -1,4 +1,5 @@
 /* vault_open.c - the options of a backend of type vault, and its table. */
+#include "options.h"
 #include "vault.h"
 
 #include "base/auto.h"
@@ -28,84 +29,32 @@ static const char *const options[] = {
     NULL,
 };
 
-struct opening {
-    const struct secrets_config *config;
-    const struct secrets_backend *from;
-    struct backend *backend;
-    struct err *err;
-};
-
 static void close_vault(struct backend *backend);
 DEFINE_DROP(backend, struct backend *, close_vault)
 
 /* ---- single options ---- */
 
-static const char *text_of(const struct opening *o, const char *name)
-{
-    const struct secrets_option *option = backend_option(o->from, name);
-
-    return option ? option->value : NULL;
-}
-
-static int wrong(const struct opening *o, const char *name, const char *text)
-{
-    const struct secrets_option *option = backend_option(o->from, name);
-
-    return err_at(o->err, ERR_VALUE, option ? option->pos : o->from->pos, "%s: %s", name, text);
-}
-
-/* A copy of the option, or of `standard`; NULL stays NULL. 0, or -1. */
-static int copy(const struct opening *o, const char *name, const char *standard, char **out)
-{
-    const char *text = text_of(o, name);
-
-    if (text && !text[0])
-        return wrong(o, name, "is empty");
-    text = text ? text : standard;
-    *out = text ? strdup(text) : NULL;
-    return text && !*out ? err_memory(o->err) : 0;
-}
-
-static int copy_path(const struct opening *o, const char *name, const char *standard, char **out)
-{
-    const char *text = text_of(o, name);
-
-    if (text && !text[0])
-        return wrong(o, name, "is empty");
-    text = text ? text : standard;
-    *out = text ? file_path(o->config, text, o->err) : NULL;
-    return text && !*out ? -1 : 0;
-}
-
-static int read_switch(const struct opening *o, const char *name, bool *out)
-{
-    const char *text = text_of(o, name);
-
-    *out = text && strcmp(text, "true") == 0;
-    return !text || *out || strcmp(text, "false") == 0 ? 0 : wrong(o, name, "expected true or false");
-}
-
 /* A value that stands in `name` or in the file that `name_file` names; one of them is needed. */
 static int read_value(const struct opening *o, const char *name, const char *name_file,
                       struct vault_value *out)
 {
-    const char *text = text_of(o, name), *file = text_of(o, name_file);
+    const char *text = opening_text(o, name), *file = opening_text(o, name_file);
 
     if (text && file)
-        return wrong(o, name, "stands there twice, itself and as a file: keep one");
+        return opening_wrong(o, name, "stands there twice, itself and as a file: keep one");
     if (!text && !file)
-        return wrong(o, name, "is needed for this auth.method (or its file)");
+        return opening_wrong(o, name, "is needed for this auth.method (or its file)");
     if (text && !text[0])
-        return wrong(o, name, "is empty");
+        return opening_wrong(o, name, "is empty");
     if (text && !(out->given = wiped_new(span_of(text))))
         return err_memory(o->err);
-    return copy_path(o, name_file, NULL, &out->file);
+    return opening_path(o, name_file, NULL, &out->file);
 }
 
 /* A place inside the API's paths: no slashes at its ends, nothing that would have to be encoded. */
 static int read_mount(const struct opening *o, const char *name, const char *standard, char **out)
 {
-    if (copy(o, name, standard, out) != 0)
+    if (opening_copy(o, name, standard, out) != 0)
         return -1;
     size_t size = strlen(*out);
     while (size && (*out)[size - 1] == '/')
@@ -113,34 +62,21 @@ static int read_mount(const struct opening *o, const char *name, const char *sta
     for (const char *c = *out; *c; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
               strchr("/-._", *c)))
-            return wrong(o, name, "has letters, digits, '/', '-', '.' and '_' only");
+            return opening_wrong(o, name, "has letters, digits, '/', '-', '.' and '_' only");
     if (size == 0 || size > 255 || (*out)[0] == '/' || strstr(*out, "..") || strstr(*out, "//"))
-        return wrong(o, name, "is the path of a mount, as in \"secret\"");
+        return opening_wrong(o, name, "is the path of a mount, as in \"secret\"");
     return 0;
 }
 
 /* ---- the parts ---- */
 
-static int read_address(const struct opening *o)
+static int read_address(const struct opening *o, struct backend *backend)
 {
-    bool allow_http;
-
-    if (!text_of(o, "address"))
+    if (!opening_text(o, "address"))
         return err_at(o->err, ERR_VALUE, o->from->pos, "address is needed, as in https://vault.example:8200");
-    if (copy(o, "address", NULL, &o->backend->address) != 0 || read_switch(o, "allow_http", &allow_http) != 0)
+    if (opening_copy(o, "address", NULL, &backend->address) != 0)
         return -1;
-    char *address = o->backend->address;
-    size_t size = strlen(address);
-    while (size && address[size - 1] == '/')
-        address[--size] = '\0';
-    bool is_http = strncmp(address, "http://", 7) == 0;
-    if ((!is_http && strncmp(address, "https://", 8) != 0) || strpbrk(address, " \t\r\n@?#"))
-        return wrong(o, "address", "expected https://host:8200, without user name or query");
-    if (is_http && !allow_http && !http_is_private(address))
-        return wrong(o, "address",
-                     "http:// would send token and secrets readable over the network: use https:// (or "
-                     "allow_http: true)");
-    return 0;
+    return opening_address(o, "address", "allow_http", backend->address);
 }
 
 static const struct method {
@@ -157,73 +93,71 @@ static const struct method {
 
 static const struct method *find_method(const struct opening *o)
 {
-    const char *name = text_of(o, "auth.method");
+    const char *name = opening_text(o, "auth.method");
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (name && strcmp(methods[i].name, name) == 0)
             return &methods[i];
-    (void)wrong(o, "auth.method", "expected token, approle, jwt, kubernetes or cert");
+    (void)opening_wrong(o, "auth.method", "expected token, approle, jwt, kubernetes or cert");
     return NULL;
 }
 
-static int read_auth(const struct opening *o)
+static int read_auth(const struct opening *o, struct backend *backend)
 {
     const struct method *method = find_method(o);
-    struct backend *backend = o->backend;
 
     if (!method || read_mount(o, "auth.mount", method->mount, &backend->auth.mount) != 0)
         return -1;
     backend->auth.method = method->method;
     backend->auth.name = method->name;
-    if (copy(o, "auth.role", NULL, &backend->auth.role) != 0)
+    if (opening_copy(o, "auth.role", NULL, &backend->auth.role) != 0)
         return -1;
     switch (method->method) {
     case VAULT_TOKEN: return read_value(o, "auth.token", "auth.token_file", &backend->auth.token);
     case VAULT_APPROLE:
-        if (!text_of(o, "auth.role_id"))
-            return wrong(o, "auth.role_id", "is needed for this auth.method");
-        if (copy(o, "auth.role_id", NULL, &backend->auth.role_id) != 0 ||
-            read_switch(o, "auth.secret_id_wrapped", &backend->auth.wrapped) != 0)
+        if (!opening_text(o, "auth.role_id"))
+            return opening_wrong(o, "auth.role_id", "is needed for this auth.method");
+        if (opening_copy(o, "auth.role_id", NULL, &backend->auth.role_id) != 0 ||
+            opening_switch(o, "auth.secret_id_wrapped", &backend->auth.wrapped) != 0)
             return -1;
         return read_value(o, "auth.secret_id", "auth.secret_id_file", &backend->auth.secret_id);
     case VAULT_JWT:
         backend->auth.jwt.shared = true;
         if (!backend->auth.role)
-            return wrong(o, "auth.role", "is needed for this auth.method");
-        if (copy_path(o, "auth.jwt_file", method->jwt_file, &backend->auth.jwt.file) != 0)
+            return opening_wrong(o, "auth.role", "is needed for this auth.method");
+        if (opening_path(o, "auth.jwt_file", method->jwt_file, &backend->auth.jwt.file) != 0)
             return -1;
-        return backend->auth.jwt.file ? 0 : wrong(o, "auth.jwt_file", "is needed for this auth.method");
+        return backend->auth.jwt.file ? 0
+                                      : opening_wrong(o, "auth.jwt_file", "is needed for this auth.method");
     case VAULT_CERT:
-        return backend->cert_file ? 0 : wrong(o, "cert_file", "is needed for auth.method cert, and key_file");
+        return backend->cert_file
+                   ? 0
+                   : opening_wrong(o, "cert_file", "is needed for auth.method cert, and key_file");
     }
     return 0;
 }
 
-static int read_options(const struct opening *o)
+static int read_options(const struct opening *o, struct backend *backend)
 {
-    struct backend *backend = o->backend;
-
-    if (read_address(o) != 0 || read_mount(o, "mount", "secret", &backend->mount) != 0 ||
-        copy(o, "namespace", NULL, &backend->name_space) != 0 ||
-        copy_path(o, "ca_file", NULL, &backend->ca_file) != 0 ||
-        copy_path(o, "cert_file", NULL, &backend->cert_file) != 0 ||
-        copy_path(o, "key_file", NULL, &backend->key_file) != 0)
+    if (read_address(o, backend) != 0 || read_mount(o, "mount", "secret", &backend->mount) != 0 ||
+        opening_copy(o, "namespace", NULL, &backend->name_space) != 0 ||
+        opening_path(o, "ca_file", NULL, &backend->ca_file) != 0 ||
+        opening_path(o, "cert_file", NULL, &backend->cert_file) != 0 ||
+        opening_path(o, "key_file", NULL, &backend->key_file) != 0)
         return -1;
     if (!backend->cert_file != !backend->key_file)
-        return wrong(o, backend->cert_file ? "cert_file" : "key_file",
-                     "a client certificate needs both cert_file and key_file");
-    if (backend->name_space && strpbrk(backend->name_space, "\r\n"))
-        return wrong(o, "namespace", "has a line break in it");
-    return read_auth(o);
+        return opening_wrong(o, backend->cert_file ? "cert_file" : "key_file",
+                             "a client certificate needs both cert_file and key_file");
+    return read_auth(o, backend);
 }
 
 /* ---- the table ---- */
 
-static struct backend *open_vault(const struct secrets_config *config, const struct secrets_backend *from,
+static struct backend *open_vault(const struct secrets_config *config, const struct option_group *from,
                                   struct err *err)
 {
     AUTO(backend_drop) struct backend *backend = calloc(1, sizeof *backend);
-    const struct opening opening = {config, from, backend, err};
+    const struct opening opening = {config, from, err};
 
     if (!backend) {
         err_memory(err);
@@ -231,7 +165,7 @@ static struct backend *open_vault(const struct secrets_config *config, const str
     }
     (void)pthread_mutex_init(&backend->lock, NULL);
     backend->renew_ms = backend->end_ms = INT64_MAX;
-    if (read_options(&opening) != 0)
+    if (read_options(&opening, backend) != 0)
         return NULL;
     const struct http_options http = {.ca_file = backend->ca_file,
                                       .cert_file = backend->cert_file,
@@ -272,14 +206,6 @@ static void stop_vault(struct backend *backend)
     http_stop(backend->http);
 }
 
-static int64_t tend_vault(struct backend *backend)
-{
-    (void)pthread_mutex_lock(&backend->lock);
-    int64_t next = vault_tend(backend);
-    (void)pthread_mutex_unlock(&backend->lock);
-    return next;
-}
-
 const struct backend_type backend_vault = {
     .name = "vault",
     .options = options,
@@ -288,5 +214,5 @@ const struct backend_type backend_vault = {
     .fetch = vault_fetch,
     .probe = vault_probe,
     .stop = stop_vault,
-    .tend = tend_vault,
+    .tend = vault_tend,
 };

@@ -100,8 +100,8 @@ static void obey(struct secrets *secrets, char *line)
 
 int main(int argc, char **argv)
 {
-    static struct secrets_option options[64];
-    static struct secrets_backend backends[8];
+    static struct option_pair options[64];
+    static struct option_group backends[8];
     static char line[4096];
     struct secrets_config config = {.base_directory = ".", .backends = backends};
     struct err err = {0};
@@ -112,16 +112,16 @@ int main(int argc, char **argv)
     config.cache_ms = strtoll(argv[1], NULL, 10);
     config.stale_limit_ms = strtoll(argv[2], NULL, 10);
     for (int i = 3; i + 1 < argc && config.backend_count < 8; i++) {
-        struct secrets_backend *backend = &backends[config.backend_count++];
+        struct option_group *backend = &backends[config.backend_count++];
 
-        *backend = (struct secrets_backend){.name = argv[i], .type = argv[i + 1], .options = &options[used]};
+        *backend = (struct option_group){.name = argv[i], .type = argv[i + 1], .options = &options[used]};
         for (i += 2; i < argc && strcmp(argv[i], "--") != 0 && used < 64; i++) {
             char *value = strchr(argv[i], '=');
 
             if (!value)
                 return 2;
             *value = '\0';
-            options[used++] = (struct secrets_option){.name = argv[i], .value = value + 1};
+            options[used++] = (struct option_pair){.name = argv[i], .value = value + 1};
             backend->option_count++;
         }
     }

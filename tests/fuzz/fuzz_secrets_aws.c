@@ -85,9 +85,9 @@ int nanosleep(const struct timespec *requested_time, struct timespec *remaining)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct secrets_option options[] = {{"region", "eu-west-1", {1, 1}},
+    static const struct option_pair options[] = {{"region", "eu-west-1", {1, 1}},
                                                     {"assume_role", "true", {1, 1}}};
-    static const struct secrets_backend backend = {"aws", "aws", options, 2, {1, 1}};
+    static const struct option_group backend = {"aws", "aws", options, 2, {1, 1}};
     static const struct secret_query queries[] = {
         {.id = {"a", 1}, .form = SECRET_STRING},
         {.id = {"a", 1}, .form = SECRET_STRING, .key = {"v", 1}},

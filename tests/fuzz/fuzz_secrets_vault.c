@@ -87,15 +87,15 @@ int nanosleep(const struct timespec *requested_time, struct timespec *remaining)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct secrets_option approle[] = {{"address", "https://vault:8200", {1, 1}},
+    static const struct option_pair approle[] = {{"address", "https://vault:8200", {1, 1}},
                                                     {"auth.method", "approle", {1, 1}},
                                                     {"auth.role_id", "r", {1, 1}},
                                                     {"auth.secret_id", "s", {1, 1}},
                                                     {"auth.secret_id_wrapped", "true", {1, 1}}};
-    static const struct secrets_option token[] = {{"address", "https://vault:8200", {1, 1}},
+    static const struct option_pair token[] = {{"address", "https://vault:8200", {1, 1}},
                                                   {"auth.method", "token", {1, 1}},
                                                   {"auth.token", "t", {1, 1}}};
-    static const struct secrets_backend backends[] = {{"token", "vault", token, 3, {1, 1}},
+    static const struct option_group backends[] = {{"token", "vault", token, 3, {1, 1}},
                                                       {"approle", "vault", approle, 5, {1, 1}}};
     static const struct secret_query queries[] = {
         {.id = {"token:a", 7}, .form = SECRET_STRING},

@@ -44,6 +44,7 @@ refused() {
 base=base/err.c
 sql=$(find sql -maxdepth 1 -name '*.c' | sort | head -n 1)
 kafka=$(find actions/kafka -maxdepth 1 -name '*.c' | sort | head -n 1)
+rules=$(find rules -maxdepth 1 -name '*.c' | sort | head -n 1)
 engine=$(find engine -maxdepth 1 -name '*.c' | sort | head -n 1)
 
 # By the compiler, which does not find the header: it is not on the room's include path.
@@ -54,6 +55,7 @@ refused "actions/kafka includes sql: the compiler does not find it" tr_kafka "$k
 refused "base includes engine" house "$base" '#include "engine/engine.h"' '^base/err\.c:1: base includes engine/engine\.h, an arrow'
 refused "a path around the include folders" house "$base" '#include "../engine/include/engine/engine.h"' '^base/err\.c:1: '
 refused "sql includes jansson" house "$sql" '#include <jansson.h>' "^$sql:1: sql includes jansson\.h"
+refused "rules includes secrets" house "$rules" '#include "secrets/secrets.h"' "^$rules:1: rules includes secrets/secrets\.h, an arrow"
 refused "engine names Kafka's library" house "$engine" '#include <librdkafka/rdkafka.h>' "^$engine:1: engine includes librdkafka/rdkafka\.h"
 refused "base includes TLS" house "$base" '#  include <openssl/ssl.h>' '^base/err\.c:1: base includes openssl/ssl\.h'
 refused "a library that nobody knows" house "$base" '#include <zmq.h>' '^base/err\.c:1: .*zmq\.h'

@@ -7,9 +7,9 @@
 #define RULES_CONFIG_H
 
 #include "base/log.h"
+#include "base/option.h"
 #include "base/report.h"
 #include "rules/rule.h"
-#include "secrets/secrets.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,7 +54,7 @@ struct config {
     const char *rules_path; /* resolved against `directory` */
 
     struct {
-        struct secrets_backend *backends; /* options without templates, nested ones as "auth.method" */
+        struct option_group *backends; /* options without templates, nested ones as "auth.method" */
         size_t backend_count;
         const char *default_backend;
         int64_t cache_ms, stale_limit_ms;

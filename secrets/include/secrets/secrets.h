@@ -11,6 +11,7 @@
 #define SECRETS_SECRETS_H
 
 #include "base/err.h"
+#include "base/option.h"
 #include "base/span.h"
 #include "base/wiped.h"
 
@@ -18,23 +19,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One backend as the configuration has it: its name, its type, and its options as text. */
-struct secrets_option {
-    const char *name, *value; /* value: expanded; borrowed during secrets_new */
-    struct pos pos;
-};
-struct secrets_backend {
-    const char *name, *type;
-    const struct secrets_option *options;
-    size_t option_count;
-    struct pos pos;
-};
-
+/* Each backend is an option_group: its name, its type, and its options, which are borrowed during secrets_new. */
 struct secrets_config {
     const char *file;            /* the configuration file, for messages; NULL: none */
     const char *base_directory;  /* relative paths start here */
     const char *default_backend; /* NULL: none; then ids must name one */
-    const struct secrets_backend *backends;
+    const struct option_group *backends;
     size_t backend_count;
     int64_t cache_ms; /* how long a value is served without a look at its backend; 0: not kept */
     int64_t

@@ -88,8 +88,8 @@ static void failing_template_names_its_field(void **state)
 /* A backend of files in a folder of the test's own. */
 static struct secrets *secrets_of(const char *folder, struct err *err)
 {
-    const struct secrets_option option = {.name = "path", .value = folder};
-    const struct secrets_backend backend = {
+    const struct option_pair option = {.name = "path", .value = folder};
+    const struct option_group backend = {
         .name = "files", .type = "directory", .options = &option, .option_count = 1};
     const struct secrets_config config = {
         .base_directory = "/", .default_backend = "files", .backends = &backend, .backend_count = 1};

@@ -81,8 +81,8 @@ static void make_folder(const char *name, mode_t mode)
 
 static struct secrets *open_store(void)
 {
-    static const struct secrets_option path = {"path", "store", {3, 5}};
-    const struct secrets_backend backend = {"files", "directory", &path, 1, {2, 1}};
+    static const struct option_pair path = {"path", "store", {3, 5}};
+    const struct option_group backend = {"files", "directory", &path, 1, {2, 1}};
     struct secrets_config config = {.file = "t.yaml",
                                     .base_directory = folder,
                                     .default_backend = "files",
@@ -238,7 +238,7 @@ static void ask_an_old_kernel(void **state)
 
 /* ---- opening ---- */
 
-static void refuse(const struct secrets_backend *backend, const char *standard, const char *want)
+static void refuse(const struct option_group *backend, const char *standard, const char *want)
 {
     struct secrets_config config = {.file = "t.yaml",
                                     .base_directory = folder,
@@ -255,26 +255,26 @@ static void refuse(const struct secrets_backend *backend, const char *standard, 
 
 static void a_backend_is_checked_when_it_is_made(void **state)
 {
-    static const struct secrets_option good = {"path", "store", {3, 5}}, away = {"path", "nowhere", {3, 5}},
+    static const struct option_pair good = {"path", "store", {3, 5}}, away = {"path", "nowhere", {3, 5}},
                                        typo = {"paht", "store", {3, 5}},
                                        loose = {"path", "store/open", {3, 5}},
                                        file = {"path", "outside", {3, 5}};
 
     (void)state;
-    refuse(&(struct secrets_backend){"f", "direktory", &good, 1, {2, 1}}, NULL, "did you mean \"directory\"");
-    refuse(&(struct secrets_backend){"f", "directory", &typo, 1, {2, 1}}, NULL, "did you mean \"path\"");
-    refuse(&(struct secrets_backend){"f", "directory", NULL, 0, {2, 1}}, NULL, "needs its path");
-    refuse(&(struct secrets_backend){"f", "directory", &away, 1, {2, 1}}, NULL, "there is no folder");
-    refuse(&(struct secrets_backend){"f", "directory", &file, 1, {2, 1}}, NULL, "cannot open the folder");
-    refuse(&(struct secrets_backend){"f", "directory", &loose, 1, {2, 1}}, NULL, "chmod go-w");
-    refuse(&(struct secrets_backend){"f", "directory", &good, 1, {2, 1}}, "files",
+    refuse(&(struct option_group){"f", "direktory", &good, 1, {2, 1}}, NULL, "did you mean \"directory\"");
+    refuse(&(struct option_group){"f", "directory", &typo, 1, {2, 1}}, NULL, "did you mean \"path\"");
+    refuse(&(struct option_group){"f", "directory", NULL, 0, {2, 1}}, NULL, "needs its path");
+    refuse(&(struct option_group){"f", "directory", &away, 1, {2, 1}}, NULL, "there is no folder");
+    refuse(&(struct option_group){"f", "directory", &file, 1, {2, 1}}, NULL, "cannot open the folder");
+    refuse(&(struct option_group){"f", "directory", &loose, 1, {2, 1}}, NULL, "chmod go-w");
+    refuse(&(struct option_group){"f", "directory", &good, 1, {2, 1}}, "files",
            "there is no backend \"files\"");
-    refuse(&(struct secrets_backend){"f", "credentials", &good, 1, {2, 1}}, NULL, "has no option \"path\"");
+    refuse(&(struct option_group){"f", "credentials", &good, 1, {2, 1}}, NULL, "has no option \"path\"");
 }
 
 static void systemd_vouches_for_its_credentials(void **state)
 {
-    const struct secrets_backend backend = {"unit", "credentials", NULL, 0, {2, 1}};
+    const struct option_group backend = {"unit", "credentials", NULL, 0, {2, 1}};
     struct secrets_config config = {.default_backend = "unit", .backends = &backend, .backend_count = 1};
     struct secret_query query = {.id = SPAN("loose"), .form = SECRET_STRING};
     struct err err = {0};
@@ -298,8 +298,8 @@ static void systemd_vouches_for_its_credentials(void **state)
 
 static void without_a_default_an_id_names_its_backend(void **state)
 {
-    const struct secrets_option path = {"path", "store", {3, 5}};
-    const struct secrets_backend backend = {"files", "directory", &path, 1, {2, 1}};
+    const struct option_pair path = {"path", "store", {3, 5}};
+    const struct option_group backend = {"files", "directory", &path, 1, {2, 1}};
     struct secrets_config config = {.base_directory = folder, .backends = &backend, .backend_count = 1};
     struct secret_query query = {.id = SPAN("plain"), .form = SECRET_STRING};
     struct err err = {0};

@@ -39,8 +39,8 @@ static int remove_store(void **state)
 static void every_allocation_may_fail(void **state)
 {
     static const char *const keys[] = {NULL, "password", "n"};
-    const struct secrets_option path = {"path", folder, {3, 5}};
-    const struct secrets_backend backend = {"files", "directory", &path, 1, {2, 1}};
+    const struct option_pair path = {"path", folder, {3, 5}};
+    const struct option_group backend = {"files", "directory", &path, 1, {2, 1}};
     const struct secrets_config config = {
         .default_backend = "files", .backends = &backend, .backend_count = 1};
 
@@ -71,13 +71,13 @@ static void every_allocation_may_fail(void **state)
 
 static void opening_vault_with_every_allocation_failing(void **state)
 {
-    const struct secrets_option options[] = {{"address", "https://vault:8200/", {1, 1}},
+    const struct option_pair options[] = {{"address", "https://vault:8200/", {1, 1}},
                                              {"namespace", "team", {1, 1}},
                                              {"ca_file", "ca.pem", {1, 1}},
                                              {"auth.method", "approle", {1, 1}},
                                              {"auth.role_id", "r", {1, 1}},
                                              {"auth.secret_id", CANARY, {1, 1}}};
-    const struct secrets_backend backend = {
+    const struct option_group backend = {
         "vault", "vault", options, sizeof options / sizeof *options, {2, 1}};
     const struct secrets_config config = {.base_directory = "/etc", .backends = &backend, .backend_count = 1};
     bool met = true;
@@ -98,10 +98,10 @@ static void opening_vault_with_every_allocation_failing(void **state)
 
 static void opening_aws_with_every_allocation_failing(void **state)
 {
-    const struct secrets_option options[] = {
+    const struct option_pair options[] = {
         {"region", "eu-west-1", {1, 1}},   {"ca_file", "ca.pem", {1, 1}},   {"access_key_id", "AKIA", {1, 1}},
         {"secret_key_file", file, {1, 1}}, {"assume_role", "true", {1, 1}}, {"external_id", "x", {1, 1}}};
-    const struct secrets_backend backend = {"aws", "aws", options, sizeof options / sizeof *options, {2, 1}};
+    const struct option_group backend = {"aws", "aws", options, sizeof options / sizeof *options, {2, 1}};
     const struct secrets_config config = {.base_directory = "/etc", .backends = &backend, .backend_count = 1};
     bool met = true;
 
