@@ -17,6 +17,7 @@ static void on_state(void *context, enum action_state state, const char *text)
     if (state == client->state && state != ACTION_DEAD && state != ACTION_AWAY)
         return;
     client->state = state;
+    glance_write(&client->seen, state, text);
     switch (state) {
     case ACTION_STARTING: break;
     case ACTION_READY:
@@ -45,14 +46,17 @@ static void open_one(struct lane *lane, struct client *client)
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = client->epoll_data};
 
     if (!settings) { /* a secret is missing, and being fetched */
+        glance_write(&client->seen, ACTION_STARTING, "waits for a secret");
         client->due_ms = lane->now_ms + NO_SETTINGS_MS;
         return;
     }
     client->events = (struct action_events){client, settle_result, on_state};
     client->state = ACTION_STARTING;
+    glance_write(&client->seen, ACTION_STARTING, "starting");
     client->handle = target->type->open(&settings->settings, &client->events, &lane->err);
     if (!client->handle) {
         client->due_ms = lane->now_ms + back_off(client);
+        glance_write(&client->seen, ACTION_DEAD, lane->err.text);
         if ((client->attempts & (client->attempts - 1)) == 0) /* ever more seldom */
             log_error(target->type->name, "rule %s: %s; what is for it waits, and this is tried again",
                       target->rule->name, lane->err.text);

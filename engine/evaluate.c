@@ -38,7 +38,7 @@ static void fire(struct lane *lane, struct firing *firing, const struct sql_mess
 {
     struct lane_rule *rule = firing->rule;
 
-    counters_add(&lane->counters, COUNT_begun, rule->action_count);
+    count_rule(lane, rule, begun, rule->action_count);
     firing->open += (uint32_t)rule->action_count;
     for (size_t i = 0; i < rule->action_count; i++) {
         struct lane_action *action = &rule->actions[i];
@@ -55,8 +55,8 @@ static void no_room(struct lane *lane, struct lane_rule *rule)
 {
     uint64_t left_out;
 
-    counters_add(&lane->counters, COUNT_begun, 1);
-    counters_add(&lane->counters, COUNT_dropped, 1);
+    count_rule(lane, rule, begun, 1);
+    count_rule(lane, rule, dropped, 1);
     if (limiter_allows(&rule->complaints, lane->now_ms, &left_out))
         log_error("rule", "%s: the message makes more records than fit in memory; dropped", rule->rule->name);
 }
@@ -67,10 +67,11 @@ static void evaluate_rule(struct lane *lane, struct lane_rule *rule, const struc
     struct span payload;
     struct firing *firing;
 
+    counters_one(&lane->counters, evaluated);
     switch (run(lane, rule->rule, &message->sql, fresh, &payload)) {
-    case SQL_FILTERED: counters_one(&lane->counters, filtered); return;
+    case SQL_FILTERED: count_rule(lane, rule, filtered, 1); return;
     case SQL_MATCHED:
-        counters_one(&lane->counters, matched);
+        count_rule(lane, rule, matched, 1);
         if (rule->action_count == 0)
             return;
         firing = settle_open(lane, rule, message);
@@ -83,13 +84,13 @@ static void evaluate_rule(struct lane *lane, struct lane_rule *rule, const struc
         return;
     case SQL_FAILED: break;
     }
-    counters_one(&lane->counters, failed);
+    count_rule(lane, rule, failed, 1);
     firing = settle_open(lane, rule, message);
     if (!firing) {
         no_room(lane, rule);
         return;
     }
-    counters_one(&lane->counters, begun);
+    count_rule(lane, rule, begun, 1);
     firing->open++;
     settle_failure(lane, firing, NULL, (struct span){0}, lane->err.text);
     settle_close(lane, firing);

@@ -340,6 +340,13 @@ static void watch_hold(struct lane *lane)
     }
 }
 
+static void publish_gauges(struct lane *lane)
+{
+    atomic_store_explicit(&lane->gauges.in_flight, lane->deliveries.used, memory_order_relaxed);
+    atomic_store_explicit(&lane->gauges.held, lane->hold.unsettled + lane->hold.orphans,
+                          memory_order_relaxed);
+}
+
 /* Everything that is not an event. Returns when to come again at the latest. */
 static int64_t do_work(struct lane *lane)
 {
@@ -349,6 +356,7 @@ static int64_t do_work(struct lane *lane)
     dispatch_waiting(lane);
     settle_reports(lane);
     watch_hold(lane);
+    publish_gauges(lane);
 
     int64_t due = client_next_due(lane);
     return lane->streams.due_ms < due ? lane->streams.due_ms : due;

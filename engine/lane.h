@@ -16,6 +16,7 @@
 
 #include "counters.h"
 #include "failure.h"
+#include "glance.h"
 #include "hold.h"
 #include "limiter.h"
 #include "message.h"
@@ -55,8 +56,9 @@ struct client {
     const struct target *target;
     struct action_client *handle; /* NULL: not open */
     enum action_state state;
-    unsigned attempts; /* to open it, in vain */
-    int64_t due_ms;    /* next attempt */
+    struct glance seen; /* state and sentence, for other threads */
+    unsigned attempts;  /* to open it, in vain */
+    int64_t due_ms;     /* next attempt */
     uint64_t epoll_data;
     struct action_events events;
 };
@@ -152,6 +154,7 @@ struct lane_rule {
     struct lane_action *error_action; /* NULL: none */
     bool traced;                      /* rule or error action calls traceid() */
     struct limiter complaints;
+    struct rule_counters counters;
 };
 
 /* ---- the lane ---- */
@@ -171,6 +174,7 @@ struct lane_options {
 struct lane {
     struct lane_options options;
     struct counters counters;
+    struct gauges gauges;
     atomic_bool stop;
     _Atomic int64_t heartbeat_ms; /* of the loop, for the watchdog */
 

@@ -94,6 +94,7 @@ static void log_problem(struct session *session, bool was_up)
     }
     (void)snprintf(line, sizeof line, "%s %s: %s%s; trying again until it works", verb, session->name,
                    session->reason, guess);
+    glance_write(&session->seen, 0, line);
     if (!was_up && strcmp(line, session->problem) == 0 && session->now_ms - session->problem_ms < REPEAT_MS)
         return;
     memcpy(session->problem, line, sizeof line);
@@ -502,6 +503,11 @@ bool session_is_flushing(const struct session *session)
 bool session_is_ready(const struct session *session)
 {
     return atomic_load(&session->ready);
+}
+
+void session_look(const struct session *session, char *out)
+{
+    (void)glance_read(&session->seen, out);
 }
 
 bool session_is_v5(const struct session *session)

@@ -11,6 +11,7 @@
 #define ENGINE_SESSION_H
 
 #include "counters.h"
+#include "glance.h"
 #include "hold.h"
 #include "message.h"
 #include "route.h"
@@ -84,5 +85,7 @@ bool session_is_flushing(const struct session *session);
 /* Connected, and every subscription answered. Any thread. */
 bool session_is_ready(const struct session *session);
 bool session_is_v5(const struct session *session);
+/* How it stands with the broker, one sentence in `out` (GLANCE_TEXT bytes). Any thread. */
+void session_look(const struct session *session, char *out);
 
 #endif

@@ -84,6 +84,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
 {
     struct session *session = context;
     const bool resumed = flags & 1;
+    char line[GLANCE_TEXT];
 
     session->packets++;
     if (reason != 0) {
@@ -101,9 +102,11 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     session->was_up = true;
     session->problem[0] = '\0';
     session->reason[0] = '\0';
-    log_info("mqtt", "connected to %s as '%s' (MQTT %s, %s)", session->name,
-             session->options.login->client_id, session->old_protocol ? "3.1.1" : "5",
-             resumed ? "session resumed" : "new session");
+    (void)snprintf(line, sizeof line, "connected to %s as '%s' (MQTT %s, %s)", session->name,
+                   session->options.login->client_id, session->old_protocol ? "3.1.1" : "5",
+                   resumed ? "session resumed" : "new session");
+    glance_write(&session->seen, 0, line);
+    log_info("mqtt", "%s", line);
     session->identifiers = !session->old_protocol && identifiers_available(properties);
     subscribe_all(session);
     session->options.events.connected(session->options.events.context, resumed);

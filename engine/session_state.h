@@ -58,6 +58,7 @@ struct session {
     int64_t ask_again_ms;
     bool identifiers, asking_again;
     atomic_bool ready;
+    struct glance seen;
 
     struct tls_verdict verdict;
     char reason[256];  /* why this connection ended, as far as known */

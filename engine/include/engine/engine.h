@@ -46,8 +46,8 @@ struct engine_counters {
     uint64_t not_json;         /* heard by a rule, and no JSON object or array */
     uint64_t too_large;        /* over limits.payload: dropped */
     uint64_t unmatched;        /* heard by no rule */
-    /* Rule evaluations. */
-    uint64_t matched, filtered, failed;
+    /* Rule evaluations: evaluated = matched + filtered + failed. */
+    uint64_t evaluated, matched, filtered, failed;
     /* Actions: begun = delivered + error_action + dropped + abandoned + those in flight. A failed evaluation
      * counts as one action begun. Abandoned: given up with the connection, because the broker sends the
      * message again. */
