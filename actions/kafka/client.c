@@ -124,6 +124,7 @@ struct action_client *client_open(const struct action_settings *in, const struct
         take_settings(client, &settings, err) != 0)
         goto fail;
     client->signals.wake_fd = client->wake_fd;
+    client->signals.check_host = span_is(setting_text(&settings, PROP_HOSTNAME), "https");
     /* With Kerberos the producer is made once there are tickets, or its first logins would fail. */
     if (settings.mechanism == MECHANISM_GSSAPI ? start_kerberos(client, &settings, err) != 0
                                                : producer_start(client, err) != 0)

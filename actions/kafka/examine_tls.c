@@ -1,7 +1,9 @@
 #include "examine.h"
 
-#include "base/auto.h"
+#include "peer.h"
 #include "words.h"
+
+#include "base/auto.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -60,42 +62,18 @@ static SSL_CTX *context_of(const struct material *material)
     return context;
 }
 
-/* "localhost, 127.0.0.1": the names a certificate is for. */
-static void names_of(X509 *certificate, char *out, size_t room)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    size_t used = 0;
-
-    out[0] = '\0';
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && used + 70 < room; i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        const unsigned char *bytes;
-        int put = 0;
-
-        if (name->type == GEN_DNS) {
-            put = snprintf(out + used, room - used, "%s%.60s", used ? ", " : "",
-                           (const char *)ASN1_STRING_get0_data(name->d.dNSName));
-        } else if (name->type == GEN_IPADD && ASN1_STRING_length(name->d.iPAddress) == 4) {
-            bytes = ASN1_STRING_get0_data(name->d.iPAddress);
-            put = snprintf(out + used, room - used, "%s%u.%u.%u.%u", used ? ", " : "", bytes[0], bytes[1],
-                           bytes[2], bytes[3]);
-        }
-        used += put > 0 ? (size_t)put : 0;
-    }
-    GENERAL_NAMES_free(names);
-    if (used == 0)
-        (void)X509_NAME_oneline(X509_get_subject_name(certificate), out, (int)room);
-}
-
-static void tell(const struct examination *to, SSL *tls, const char *whom)
+/* `host` NULL: the certificate may be for anybody. */
+static void tell(const struct examination *to, SSL *tls, const char *host, const char *whom)
 {
     X509 *certificate = SSL_get1_peer_certificate(tls);
     long result = SSL_get_verify_result(tls);
     char names[400] = "nobody", end[32] = "";
     struct tm tm;
 
+    if (certificate && result == X509_V_OK && host && !peer_is_for(certificate, host))
+        result = X509_V_ERR_HOSTNAME_MISMATCH;
     if (certificate) {
-        names_of(certificate, names, sizeof names);
+        peer_names(certificate, names, sizeof names);
         if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1)
             (void)strftime(end, sizeof end, "%Y-%m-%d", &tm);
     }
@@ -119,16 +97,12 @@ void examine_tls(const struct examination *to, int socket, const char *host, con
         examined(to, "TLS", whom, ACTION_BAD, "OpenSSL gives no connection");
         goto out;
     }
-    if (check_host) {
-        X509_VERIFY_PARAM *parameters = SSL_get0_param(tls);
-        if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host) != 1)
-            (void)X509_VERIFY_PARAM_set1_host(parameters, host, 0);
-    }
     (void)snprintf(name, sizeof name, "%s", host); /* OpenSSL's macro wants it not const */
     (void)SSL_set_tlsext_host_name(tls, name);
     ERR_clear_error();
     if (SSL_connect(tls) == 1) {
-        tell(to, tls, whom); /* the check never breaks the handshake here: all of it is to be seen */
+        tell(to, tls, check_host ? host : NULL,
+             whom); /* the check never breaks the handshake here: all of it is to be seen */
     } else {
         unsigned long code = ERR_peek_last_error();
         const char *text = code ? ERR_reason_error_string(code) : NULL;

@@ -1,5 +1,7 @@
 #include "signals.h"
 
+#include "peer.h"
+
 #include <gssapi/gssapi_krb5.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -88,31 +90,59 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     (void)pthread_mutex_unlock(&signals->lock);
 }
 
-static void subject_of(const char *der, size_t size, char *out, size_t room)
+/* "kafka-1:9093", "[::1]:9093" -> the host. */
+static void host_of(const char *broker, char *out, size_t room)
 {
-    const unsigned char *at = (const unsigned char *)der;
-    X509 *certificate = size < (1u << 20) ? d2i_X509(NULL, &at, (long)size) : NULL;
+    const char *colon = strrchr(broker, ':');
+    size_t size = colon ? (size_t)(colon - broker) : strlen(broker);
 
-    (void)snprintf(out, room, "certificate not readable");
+    if (size >= 2 && broker[0] == '[' && broker[size - 1] == ']') {
+        broker++;
+        size -= 2;
+    }
+    (void)snprintf(out, room, "%.*s", (int)(size < room ? size : room - 1), broker);
+}
+
+static void note_refusal(struct signals *signals, int x509_error, const X509 *certificate)
+{
+    (void)pthread_mutex_lock(&signals->lock);
+    signals->x509_error = x509_error;
     if (certificate)
-        (void)X509_NAME_oneline(X509_get_subject_name(certificate), out, (int)room);
+        peer_name_text(X509_get_subject_name(certificate), signals->x509_subject,
+                       sizeof signals->x509_subject);
+    else
+        (void)snprintf(signals->x509_subject, sizeof signals->x509_subject, "certificate not readable");
+    (void)pthread_mutex_unlock(&signals->lock);
+}
+
+/* Says no where OpenSSL does, and where our rule for names is stricter than the one librdkafka asks for. */
+bool signals_trust(struct signals *signals, const char *broker, int *x509_error, int depth, struct span der,
+                   char *why, size_t room)
+{
+    const unsigned char *at = (const unsigned char *)der.data;
+    X509 *certificate = NULL;
+    char host[256];
+
+    if (*x509_error == X509_V_OK && (depth > 0 || !signals->check_host))
+        return true;
+    if (der.size < (1u << 20))
+        certificate = d2i_X509(NULL, &at, (long)der.size);
+    host_of(broker, host, sizeof host);
+    if (*x509_error == X509_V_OK && (!certificate || !peer_is_for(certificate, host)))
+        *x509_error = X509_V_ERR_HOSTNAME_MISMATCH;
+    if (*x509_error != X509_V_OK) {
+        (void)snprintf(why, room, "%s", X509_verify_cert_error_string(*x509_error));
+        note_refusal(signals, *x509_error, certificate);
+    }
     X509_free(certificate);
+    return *x509_error == X509_V_OK;
 }
 
 static int on_certificate(rd_kafka_t *rk, const char *broker, int32_t id, int *x509_error, int depth,
                           const char *der, size_t size, char *why, size_t room, void *context)
 {
-    struct signals *signals = context;
-
-    (void)rk, (void)broker, (void)id, (void)depth;
-    if (*x509_error == X509_V_OK)
-        return 1;
-    (void)snprintf(why, room, "%s", X509_verify_cert_error_string(*x509_error));
-    (void)pthread_mutex_lock(&signals->lock);
-    signals->x509_error = *x509_error;
-    subject_of(der, size, signals->x509_subject, sizeof signals->x509_subject);
-    (void)pthread_mutex_unlock(&signals->lock);
-    return 0;
+    (void)rk, (void)id;
+    return signals_trust(context, broker, x509_error, depth, (struct span){der, size}, why, room);
 }
 
 int signals_attach(struct signals *signals, rd_kafka_conf_t *conf, bool tls, struct err *err)

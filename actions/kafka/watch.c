@@ -29,6 +29,7 @@ static void probe_start(struct action_client *client)
         return;
     signals_init(&probe->signals, client->wake_fd);
     probe->signals.kerberos_cache = client->signals.kerberos_cache;
+    probe->signals.check_host = client->signals.check_host;
     probe->end_ms = clock_mono_ms() + PROBE_MS;
     if (conf_without_idempotence(conf, &ignored) == 0 &&
         signals_attach(&probe->signals, conf, client->tls, &ignored) == 0)
