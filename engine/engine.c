@@ -144,11 +144,8 @@ static void on_secret(void *context, const struct secrets_event *event)
 
     switch (event->what) {
     case SECRETS_CHANGED:
-        log_info("secrets",
-                 "\"" SPAN_FMT
-                 "\" in backend \"%s\" has changed: statements and templates use the new value, "
-                 "connections after a restart",
-                 SPAN_ARG(event->id), event->backend);
+        log_info("secrets", "\"" SPAN_FMT "\" in backend \"%s\" has changed", SPAN_ARG(event->id),
+                 event->backend);
         atomic_store(&engine->secrets_changed, true);
         break;
     case SECRETS_AWAY:
@@ -233,7 +230,7 @@ static int make_lane(struct engine *engine, struct err *err)
         .config = engine->options.config,
         .rules = engine->rules,
         .route = plan->route,
-        .login = &plan->login,
+        .login = plan->login,
         .targets = plan->targets,
         .target_count = plan->target_count,
         .target_of = (const size_t *const *)plan->target_of,
@@ -244,6 +241,20 @@ static int make_lane(struct engine *engine, struct err *err)
     return lane ? 0 : -1;
 }
 
+/* Those that have changed, and now and then those that are missing. */
+static void look_at_secrets(struct engine *engine, int64_t now_ms)
+{
+    const bool changed = atomic_exchange(&engine->secrets_changed, false),
+               missing = engine->secrets_missing || plan_is_behind(&engine->plan);
+
+    if (!changed && !(missing && now_ms >= engine->resolve_ms))
+        return;
+    plan_refresh(&engine->plan, atomic_load(&engine->lane), changed);
+    if (changed || engine->secrets_missing)
+        give_secrets(engine, false);
+    engine->resolve_ms = clock_mono_ms() + RESOLVE_MS;
+}
+
 static void look_after(struct engine *engine)
 {
     struct pollfd stop = {.fd = engine->stop_fd, .events = POLLIN};
@@ -252,14 +263,7 @@ static void look_after(struct engine *engine)
         int64_t now_ms = clock_mono_ms();
 
         tell_systemd(engine, now_ms);
-        if ((engine->plan.unresolved > 0 || engine->secrets_missing) && now_ms >= engine->resolve_ms) {
-            (void)plan_resolve(&engine->plan);
-            if (engine->secrets_missing)
-                give_secrets(engine, false);
-            engine->resolve_ms = clock_mono_ms() + RESOLVE_MS;
-        }
-        if (atomic_exchange(&engine->secrets_changed, false))
-            give_secrets(engine, false);
+        look_at_secrets(engine, now_ms);
         (void)poll(&stop, 1, TICK_MS);
     }
 }

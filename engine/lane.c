@@ -157,13 +157,7 @@ static int make_rules(struct lane *lane, struct err *err)
 
 static int make_clients(struct lane *lane, struct err *err)
 {
-    lane->clients = calloc(lane->options.target_count + 1, sizeof *lane->clients);
-    if (!lane->clients)
-        return err_memory(err);
-    for (size_t i = 0; i < lane->options.target_count; i++)
-        lane->clients[i] = (struct client){
-            .lane = lane, .target = &lane->options.targets[i], .epoll_data = SOURCE_CLIENTS + i};
-    return 0;
+    return client_init(lane, SOURCE_CLIENTS) == 0 ? 0 : err_memory(err);
 }
 
 static int make_loop(struct lane *lane, struct err *err)
@@ -235,8 +229,7 @@ void lane_free(struct lane *lane)
     if (!lane)
         return;
     session_free(lane->session);
-    if (lane->clients)
-        client_close_all(lane, lane->now_ms);
+    client_done(lane);
     dispatch_done(lane);
     batch_done(lane);
     sql_template_free(lane->trace_id);
@@ -246,7 +239,6 @@ void lane_free(struct lane *lane)
     free(lane->rules);
     free(lane->actions);
     free(lane->matches);
-    free(lane->clients);
     if (lane->epoll_fd >= 0)
         (void)close(lane->epoll_fd);
     if (lane->wake_fd >= 0)
@@ -310,7 +302,7 @@ static void wait_for_events(struct lane *lane, int64_t due_ms)
         client_poll(&lane->clients[i]);
 }
 
-static int64_t hold_ms(const struct lane *lane)
+int64_t lane_hold_ms(const struct lane *lane)
 {
     int64_t wanted = lane->options.config->delivery.hold_ms;
 
@@ -330,7 +322,7 @@ static void watch_hold(struct lane *lane)
         lane->holding_logged = false;
     } else if (lane->holding_since_ms == 0) {
         lane->holding_since_ms = lane->now_ms;
-    } else if (!lane->holding_logged && lane->now_ms - lane->holding_since_ms >= hold_ms(lane)) {
+    } else if (!lane->holding_logged && lane->now_ms - lane->holding_since_ms >= lane_hold_ms(lane)) {
         lane->holding_logged = true;
         log_warn(
             "engine",
@@ -351,8 +343,7 @@ static void publish_gauges(struct lane *lane)
 static int64_t do_work(struct lane *lane)
 {
     take_secrets(lane);
-    client_replace_dead(lane);
-    client_open_due(lane);
+    client_work(lane);
     dispatch_waiting(lane);
     settle_reports(lane);
     watch_hold(lane);
@@ -392,7 +383,7 @@ static int64_t soonest(int64_t a, int64_t b)
  * subscribed, the broker queues for us what we cannot take yet. */
 static void wait_for_clients(struct lane *lane)
 {
-    const int64_t until = lane->now_ms + hold_ms(lane);
+    const int64_t until = lane->now_ms + lane_hold_ms(lane);
 
     while (!atomic_load(&lane->stop)) {
         int64_t due = do_work(lane);

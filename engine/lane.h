@@ -40,27 +40,39 @@ struct lane;
 
 /* ---- where records go ---- */
 
-/* One set of settings that makes a client. Made once for all lanes; `settings` may come later, when a secret
- * could not be had at the start, and never changes again. */
+/* One set of settings that makes a client, for all lanes. What may change is looked at by the engine's thread
+ * alone, which gives it to the lanes: lane_give_settings. */
 struct target {
     const struct action_type *type;
     const struct rule_action *action; /* the first that asks for it */
     const struct rule *rule;
-    struct render_settings *_Atomic settings;
-    char *identity; /* NULL while the settings are not there */
+    struct render_settings *settings; /* NULL: a secret could not be had yet */
+    char *identity;                   /* of them and of where their secrets come from; NULL as they are */
+    bool behind;                      /* they could not be made when it was tried last */
 };
 
-/* A lane's own client of a target. */
+struct connection {
+    struct client *client;
+    struct action_client *handle;
+    struct action_events events;
+    enum action_state state;
+    bool was_ready;
+};
+
+/* A lane's own client of a target: a connection, and beside it the next one while settings change. */
 struct client {
     struct lane *lane;
     const struct target *target;
-    struct action_client *handle; /* NULL: not open */
-    enum action_state state;
-    struct glance seen; /* state and sentence, for other threads */
-    unsigned attempts;  /* to open it, in vain */
-    int64_t due_ms;     /* next attempt */
+    struct action_client *handle; /* takes records: that of `current`. NULL: records stand in line */
+    struct connection *current, *next;
+    struct render_settings *settings;      /* of `current`, or to open it with; NULL: not there yet */
+    struct render_settings *wanted;        /* of `next`, or to open it with; NULL: nothing newer */
+    struct render_settings *_Atomic fresh; /* given by another thread, not looked at yet */
+    int64_t switch_ms;                     /* `next` takes over then at the latest, once it has begun to */
+    unsigned attempts;                     /* to open what is missing, in vain */
+    int64_t due_ms;                        /* next attempt */
+    struct glance seen;                    /* state and sentence, for other threads */
     uint64_t epoll_data;
-    struct action_events events;
 };
 
 struct stream {
@@ -164,7 +176,7 @@ struct lane_options {
     const struct config *config;
     const struct rule_set *rules;
     const struct route *route;
-    const struct session_login *login;
+    struct session_login *login;
     struct target *targets;
     size_t target_count;
     /* For each rule its actions' targets: target_of[rule][action]; the error action's is the last. */
@@ -216,6 +228,8 @@ void lane_free(struct lane *lane);
 
 /* Secrets for statements and templates; taken. Thread safe. */
 void lane_give_secrets(struct lane *lane, struct render_secrets *secrets);
+/* Newer settings for the clients of a target; a reference is taken over. Thread safe. */
+void lane_give_settings(struct lane *lane, size_t target, struct render_settings *settings);
 
 /* The thread: open clients, connect, read, hold, flush, until lane_stop; then settle, flush and half-close.
  */
@@ -224,6 +238,9 @@ void lane_stop(struct lane *lane); /* thread safe */
 
 /* There is no way to keep the promise without memory: end the process, and let the broker send again. */
 _Noreturn void lane_out_of_memory(void);
+
+/* How long what was read may be held before something is done about it. */
+int64_t lane_hold_ms(const struct lane *lane);
 
 /* May another message be read? */
 bool lane_has_room(const struct lane *lane);
@@ -276,12 +293,14 @@ struct delivery *delivery_new(struct lane *lane);
 void delivery_free(struct lane *lane, struct delivery *delivery);
 
 /* client.c */
-void client_open_due(struct lane *lane);     /* open those that are due */
-void client_replace_dead(struct lane *lane); /* at a safe point: close, to open again */
+int client_init(struct lane *lane, uint64_t first_epoll_data); /* 0, or -1 without memory */
+/* Between events: open, replace what died, take new settings and switch over to what was made of them. */
+void client_work(struct lane *lane);
 void client_poll(struct client *client);
 bool client_all_ready(const struct lane *lane);
 int64_t client_next_due(const struct lane *lane);
 /* Wait for what they have until then, and close them. */
 void client_close_all(struct lane *lane, int64_t until_ms);
+void client_done(struct lane *lane);
 
 #endif

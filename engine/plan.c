@@ -3,11 +3,9 @@
 #include "base/auto.h"
 #include "base/log.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 DEFINE_DROP(settings, struct render_settings *, render_settings_free)
-DEFINE_DROP(known, struct render_secrets *, render_secrets_free)
-DEFINE_DROP(scope, struct sql_scope *, sql_scope_free)
 
 /* ---- targets ---- */
 
@@ -25,14 +23,23 @@ static int make_room(struct plan *plan, struct err *err)
     return 0;
 }
 
+/* Two actions share a client when their settings are equal and their secrets come from the same places: then
+ * they stay equal when a secret changes. */
 static int make_identity(const struct target *target, const struct render_settings *settings, char **identity,
                          struct err *err)
 {
+    const struct rule_action *action = target->action;
     struct buf text = BUF_INIT;
 
     if (target->type->identity(&settings->settings, &text, err) != 0) {
         buf_done(&text);
         return -1;
+    }
+    for (size_t i = 0; i < action->setting_count; i++) {
+        const struct rule_setting *setting = &action->settings[i];
+
+        if (sql_template_calls(setting->value, "get_secret"))
+            buf_format(&text, "%s from %s\n", setting->name, setting->text ? setting->text : "");
     }
     *identity = text.failed ? NULL : strdup(text.data ? text.data : "");
     buf_done(&text);
@@ -58,7 +65,7 @@ static int add_target(struct plan *plan, const struct rule *rule, const struct r
     if (!settings) {
         err_in(err, rule->file, NULL);
         log_err(LOG_ERROR, "secrets", err);
-        plan->unresolved++;
+        target->behind = true;
     } else if (make_identity(target, settings, &target->identity, err) != 0) {
         return -1;
     }
@@ -67,7 +74,7 @@ static int add_target(struct plan *plan, const struct rule *rule, const struct r
             free(target->identity);
             return 0;
         }
-    atomic_init(&target->settings, TAKE(settings));
+    target->settings = TAKE(settings);
     plan->target_count++;
     return 0;
 }
@@ -95,123 +102,105 @@ static int add_targets(struct plan *plan, struct err *err)
     return 0;
 }
 
-bool plan_resolve(struct plan *plan)
-{
-    bool some = false;
+/* ---- secrets change ---- */
 
+static bool has_secrets(const struct target *target)
+{
+    for (size_t i = 0; i < target->action->setting_count; i++)
+        if (sql_template_calls(target->action->settings[i].value, "get_secret"))
+            return true;
+    return false;
+}
+
+/* Told once, until it works again. */
+static void stay_behind(struct target *target, const struct err *err)
+{
+    if (!target->behind)
+        log_error("secrets", "rule %s: its settings cannot be made anew: %s; %s", target->rule->name,
+                  err->text, target->settings ? "it goes on with the former ones" : "it waits");
+    target->behind = true;
+}
+
+/* True when its settings are other ones now. */
+static bool refresh_target(const struct plan *plan, struct target *target)
+{
+    AUTO(settings_drop)
+    struct render_settings *settings = NULL;
+    char *identity = NULL;
+    struct err err;
+
+    settings = render_settings_new(target->action, plan->secrets, false, &err);
+    if (!settings || make_identity(target, settings, &identity, &err) != 0) {
+        stay_behind(target, &err);
+        return false;
+    }
+    if (target->behind)
+        log_info("secrets", "rule %s: its secrets are here now", target->rule->name);
+    target->behind = false;
+    if (target->identity && strcmp(target->identity, identity) == 0) {
+        free(identity);
+        return false;
+    }
+    free(target->identity);
+    target->identity = identity;
+    render_settings_free(target->settings);
+    target->settings = TAKE(settings);
+    return true;
+}
+
+/* The client id names the broker's queue of our messages: another one would leave them there. */
+static void keep_client_id(const struct session_login *from, struct session_login *to)
+{
+    char *copy = strcmp(from->client_id, to->client_id) == 0 ? NULL : strdup(from->client_id);
+
+    if (!copy)
+        return;
+    log_warn("mqtt", "mqtt.client_id has changed: the new one is used after a restart");
+    free(to->client_id);
+    to->client_id = copy;
+}
+
+static void refresh_login(struct plan *plan, struct lane *lane)
+{
+    struct err err = {0};
+    struct session_login *login = session_login_new(plan->config, plan->secrets, &err);
+
+    if (!login) {
+        if (!plan->login_behind)
+            log_error("mqtt", "%s; the broker is told the former login", err.text);
+        plan->login_behind = true;
+        return;
+    }
+    plan->login_behind = false;
+    keep_client_id(plan->login, login);
+    if (session_login_same(plan->login, login)) {
+        session_login_free(login);
+        return;
+    }
+    session_login_free(plan->login);
+    plan->login = login;
+    log_info("mqtt", "the login has changed: the next connection to the broker uses it");
+    session_give_login(lane->session, session_login_ref(login));
+}
+
+bool plan_is_behind(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->target_count; i++)
+        if (plan->targets[i].behind)
+            return true;
+    return plan->login_behind;
+}
+
+void plan_refresh(struct plan *plan, struct lane *lane, bool all)
+{
     for (size_t i = 0; i < plan->target_count; i++) {
         struct target *target = &plan->targets[i];
-        struct err err;
 
-        if (atomic_load_explicit(&target->settings, memory_order_relaxed))
-            continue;
-        struct render_settings *settings = render_settings_new(target->action, plan->secrets, false, &err);
-        if (!settings)
-            continue;
-        log_info("secrets", "rule %s: its secrets are here now", target->rule->name);
-        atomic_store_explicit(&target->settings, settings, memory_order_release);
-        plan->unresolved--;
-        some = true;
+        if ((target->behind || (all && has_secrets(target))) && refresh_target(plan, target))
+            lane_give_settings(lane, i, render_settings_ref(target->settings));
     }
-    return some;
-}
-
-/* ---- the login ---- */
-
-static int expand(const struct config_text *text, struct sql_scope *scope, const char *key, struct span *out,
-                  struct err *err)
-{
-    const struct sql_message none = {.topic = SPAN(""), .payload = SPAN(""), .payload_format = -1};
-    struct sql_text expanded;
-
-    *out = (struct span){0};
-    if (!text->text)
-        return 0;
-    sql_scope_begin(scope, &none);
-    if (sql_template_expand(text->tmpl, scope, &expanded, err) != 0) {
-        err_prefix(err, "%s", key);
-        return -1;
-    }
-    *out = expanded.text.data ? expanded.text : SPAN("");
-    if (memchr(out->data, '\0', out->size))
-        return err_set(err, ERR_VALUE, "%s: has a zero byte", key);
-    return 0;
-}
-
-static int expand_text(const struct config_text *text, struct sql_scope *scope, const char *key, char **out,
-                       struct err *err)
-{
-    struct span value;
-
-    if (expand(text, scope, key, &value, err) != 0)
-        return -1;
-    *out = value.data ? strndup(value.data, value.size) : NULL;
-    return value.data && !*out ? err_memory(err) : 0;
-}
-
-static int expand_secret(const struct config_text *text, struct sql_scope *scope, const char *key,
-                         struct wiped **out, struct err *err)
-{
-    struct span value;
-
-    if (expand(text, scope, key, &value, err) != 0)
-        return -1;
-    *out = value.data ? wiped_new(value) : NULL;
-    if (value.size > 0) {
-        void *copy;
-
-        memcpy(&copy, &value.data, sizeof copy);
-        wipe(copy, value.size);
-    }
-    return value.data && !*out ? err_memory(err) : 0;
-}
-
-static int expand_path(const struct config *config, const struct config_text *text, struct sql_scope *scope,
-                       const char *key, char **out, struct err *err)
-{
-    char *path;
-
-    if (expand_text(text, scope, key, &path, err) != 0)
-        return -1;
-    if (!path || path[0] == '/') {
-        *out = path;
-        return 0;
-    }
-    int size = asprintf(out, "%s/%s", config->directory, path);
-    free(path);
-    if (size < 0) {
-        *out = NULL;
-        return err_memory(err);
-    }
-    return 0;
-}
-
-int plan_login(struct session_login *login, const struct config *config, struct secrets *secrets,
-               struct err *err)
-{
-    AUTO(known_drop) struct render_secrets *known = NULL;
-
-    *login = (struct session_login){0};
-    if (secrets && !(known = render_secrets_new(secrets, true, err)))
-        return -1;
-    const struct sql_host host = render_host(known);
-    AUTO(scope_drop) struct sql_scope *scope = sql_scope_new(&host, SQL_LIMITS_DEFAULT, err);
-    if (!scope ||
-        expand_text(&config->mqtt.client_id, scope, "mqtt.client_id", &login->client_id, err) != 0 ||
-        expand_text(&config->mqtt.username, scope, "mqtt.username", &login->username, err) != 0 ||
-        expand_secret(&config->mqtt.password, scope, "mqtt.password", &login->password, err) != 0 ||
-        expand_path(config, &config->mqtt.tls.ca_file, scope, "mqtt.tls.ca_file", &login->ca_file, err) !=
-            0 ||
-        expand_path(config, &config->mqtt.tls.cert_file, scope, "mqtt.tls.cert_file", &login->cert_file,
-                    err) != 0 ||
-        expand_path(config, &config->mqtt.tls.key_file, scope, "mqtt.tls.key_file", &login->key_file, err) !=
-            0 ||
-        expand_secret(&config->mqtt.tls.key_password, scope, "mqtt.tls.key_password", &login->key_password,
-                      err) != 0)
-        return -1;
-    if (!login->client_id || !login->client_id[0])
-        return err_set(err, ERR_VALUE, "mqtt.client_id: is empty; the broker keeps our messages under it");
-    return 0;
+    if (all || plan->login_behind)
+        refresh_login(plan, lane);
 }
 
 int plan_make(struct plan *plan, const struct config *config, const struct rule_set *rules,
@@ -220,7 +209,7 @@ int plan_make(struct plan *plan, const struct config *config, const struct rule_
     *plan = (struct plan){.config = config, .rules = rules, .secrets = secrets};
     if (config->mqtt.broker_count == 0)
         return err_set(err, ERR_VALUE, "mqtt.url is missing: there is no broker to connect to");
-    if (plan_login(&plan->login, config, secrets, err) != 0) {
+    if (!(plan->login = session_login_new(config, secrets, err))) {
         err_in(err, config->file, NULL);
         return -1;
     }
@@ -230,22 +219,10 @@ int plan_make(struct plan *plan, const struct config *config, const struct rule_
     return add_targets(plan, err);
 }
 
-void plan_login_done(struct session_login *login)
-{
-    free(login->client_id);
-    free(login->username);
-    free(login->ca_file);
-    free(login->cert_file);
-    free(login->key_file);
-    wiped_free(login->password);
-    wiped_free(login->key_password);
-    *login = (struct session_login){0};
-}
-
 void plan_done(struct plan *plan)
 {
     for (size_t i = 0; i < plan->target_count; i++) {
-        render_settings_free(atomic_load(&plan->targets[i].settings));
+        render_settings_free(plan->targets[i].settings);
         free(plan->targets[i].identity);
     }
     for (size_t i = 0; plan->target_of && i < plan->rules->count; i++)
@@ -253,6 +230,6 @@ void plan_done(struct plan *plan)
     free(plan->targets);
     free(plan->target_of);
     route_free(plan->route);
-    plan_login_done(&plan->login);
+    session_login_free(plan->login);
     *plan = (struct plan){0};
 }

@@ -10,26 +10,24 @@ struct plan {
     const struct rule_set *rules;
     struct secrets *secrets; /* NULL: none configured */
     struct route *route;
-    struct session_login login;
+    struct session_login *login;
+    bool login_behind; /* it could not be made when it was tried last */
     struct target *targets;
     size_t target_count, target_room;
     size_t **target_of; /* target_of[rule][action]; the error action's is the last */
-    size_t unresolved;  /* targets without settings: a secret is missing */
 };
 
 /* Returns 0, or -1 with `err`. A secret that a rule's client needs and that cannot be had is logged and left
- * for plan_resolve; one that the MQTT login needs is an error. */
+ * for plan_refresh; one that the MQTT login needs is an error. */
 int plan_make(struct plan *plan, const struct config *config, const struct rule_set *rules,
               struct secrets *secrets, struct err *err);
 void plan_done(struct plan *plan);
 
-/* Who we are for the broker: the configuration with its templates expanded. 0, or -1 with `err`; leaves
- * `login` fit for plan_login_done either way. May block on secrets. */
-int plan_login(struct session_login *login, const struct config *config, struct secrets *secrets,
-               struct err *err);
-void plan_login_done(struct session_login *login);
-
-/* Try again for what is missing. True when something came. */
-bool plan_resolve(struct plan *plan);
+/* Make again what could not be made, or, with `all`, all that secrets take part in, and give the lane what
+ * came out differently. What cannot be made stays as it is, with one line in the log. May block on secrets.
+ */
+void plan_refresh(struct plan *plan, struct lane *lane, bool all);
+/* Something could not be made: try again. */
+bool plan_is_behind(const struct plan *plan);
 
 #endif

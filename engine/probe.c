@@ -1,7 +1,7 @@
 /* probe.c - one look at each broker, with a client id that is nobody else's. */
 #include "engine/probe.h"
 
-#include "plan.h"
+#include "login.h"
 #include "tls.h"
 
 #include "base/clock.h"
@@ -278,16 +278,15 @@ static void tell_labelled(void *context, enum health health, const char *what, c
 void engine_probe(const struct config *config, struct secrets *secrets, int wait_ms,
                   const struct health_report *report)
 {
-    struct session_login login;
+    struct session_login *login;
     struct err err = {0};
 
     if (config->mqtt.broker_count == 0) {
         health_tell(report, HEALTH_BROKEN, "MQTT", "mqtt.url is missing: there is no broker to connect to");
         return;
     }
-    if (plan_login(&login, config, secrets, &err) != 0) {
+    if (!(login = session_login_new(config, secrets, &err))) {
         health_tell(report, HEALTH_BROKEN, "MQTT", "%s", err.text);
-        plan_login_done(&login);
         return;
     }
     (void)mosquitto_lib_init();
@@ -295,7 +294,7 @@ void engine_probe(const struct config *config, struct secrets *secrets, int wait
         const struct config_broker *broker = &config->mqtt.brokers[i];
         struct labelled labelled = {.report = report};
         const struct health_report one = {&labelled, tell_labelled};
-        struct looking looking = {.config = config, .broker = broker, .login = &login, .report = &one};
+        struct looking looking = {.config = config, .broker = broker, .login = login, .report = &one};
 
         (void)snprintf(labelled.label, sizeof labelled.label,
                        strchr(broker->host, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
@@ -303,5 +302,5 @@ void engine_probe(const struct config *config, struct secrets *secrets, int wait
         look_at(&looking, wait_ms);
     }
     (void)mosquitto_lib_cleanup();
-    plan_login_done(&login);
+    session_login_free(login);
 }

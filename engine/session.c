@@ -442,7 +442,8 @@ int64_t session_tick(struct session *session, int64_t now_ms)
     session->now_ms = now_ms;
     switch (session->phase) {
     case SESSION_DOWN:
-        if (now_ms >= session->due_ms)
+        /* A new login may be what the broker waits for. */
+        if (now_ms >= session->due_ms || atomic_load(&session->fresh_login))
             connect_now(session);
         return session->phase == SESSION_DOWN ? session->due_ms : now_ms + TICK_MS;
     case SESSION_CONNECTING:
@@ -471,6 +472,8 @@ struct session *session_new(const struct session_options *options, struct err *e
     }
     session->options = *options;
     session->fd = -1;
+    session->login = session_login_ref(options->login);
+    atomic_init(&session->fresh_login, NULL);
     atomic_init(&session->ready, false);
     if (session_plan(session, err) != 0) {
         session_free(session);
@@ -484,10 +487,17 @@ void session_free(struct session *session)
     if (!session)
         return;
     mosquitto_destroy(session->mosq);
+    session_login_free(session->login);
+    session_login_free(atomic_load(&session->fresh_login));
     free(session->order);
     free(session->denied);
     free(session->subscribes);
     free(session);
+}
+
+void session_give_login(struct session *session, struct session_login *login)
+{
+    session_login_free(atomic_exchange(&session->fresh_login, login));
 }
 
 bool session_is_up(const struct session *session)

@@ -13,6 +13,7 @@
 #include "counters.h"
 #include "glance.h"
 #include "hold.h"
+#include "login.h"
 #include "message.h"
 #include "route.h"
 #include "tls.h"
@@ -20,14 +21,6 @@
 #include "rules/config.h"
 
 #include <stdbool.h>
-
-/* What is made of the configuration before lanes start: its templates expanded. */
-struct session_login {
-    char *client_id, *username; /* username NULL: none */
-    struct wiped *password;     /* NULL: none */
-    char *ca_file, *cert_file, *key_file;
-    struct wiped *key_password;
-};
 
 struct session_events {
     void *context;
@@ -38,10 +31,10 @@ struct session_events {
     void (*lost)(void *context); /* after hold_drop */
 };
 
-/* All borrowed for the life of the session. */
+/* All borrowed for the life of the session, but the login. */
 struct session_options {
     const struct config *config;
-    const struct session_login *login;
+    struct session_login *login; /* a reference is taken */
     const struct route *route;
     const struct rule_set *rules; /* for messages that name a rule */
     bool wants_properties;        /* some rule looks at the properties of MQTT 5 */
@@ -57,6 +50,9 @@ struct session;
 struct session *session_new(const struct session_options *options, struct err *err);
 /* Drops the connection as it is: nothing is flushed. */
 void session_free(struct session *session);
+
+/* Another login, from the next connection on; a reference is taken over. Any thread. */
+void session_give_login(struct session *session, struct session_login *login);
 
 /* epoll reported `events` for the socket. */
 void session_event(struct session *session, uint32_t events, int64_t now_ms);

@@ -73,7 +73,7 @@ static int set_connect_properties(struct session *session, const char *host)
 
 static int set_tls(struct session *session, const struct config_broker *broker)
 {
-    const struct session_login *login = session->options.login;
+    const struct session_login *login = session->login;
     const struct tls_files files = {login->ca_file, login->cert_file, login->key_file, login->key_password};
     struct err err;
 
@@ -89,7 +89,7 @@ static int set_tls(struct session *session, const struct config_broker *broker)
 
 static int make_client(struct session *session, const struct config_broker *broker)
 {
-    const struct session_login *login = session->options.login;
+    const struct session_login *login = session->login;
 
     session->mosq = mosquitto_new(login->client_id, false, session);
     if (!session->mosq)
@@ -112,12 +112,23 @@ static int make_client(struct session *session, const struct config_broker *brok
     return session->old_protocol ? 0 : set_connect_properties(session, broker->host);
 }
 
+static void take_login(struct session *session)
+{
+    struct session_login *fresh = atomic_exchange(&session->fresh_login, NULL);
+
+    if (!fresh)
+        return;
+    session_login_free(session->login);
+    session->login = fresh;
+}
+
 int session_dial(struct session *session)
 {
     const struct config_broker *broker = &session->options.config->mqtt.brokers[session->broker];
 
     (void)snprintf(session->name, sizeof session->name, "%s://%s:%d", broker->tls ? "mqtts" : "mqtt",
                    broker->host, broker->port);
+    take_login(session);
     if (make_client(session, broker) != 0) {
         session_say_why(session, "no memory, or a value that MQTT cannot carry");
         return -1;

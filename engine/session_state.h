@@ -25,6 +25,8 @@ struct session_subscribe {
 struct session {
     struct session_options options;
     enum session_phase phase;
+    struct session_login *login;
+    struct session_login *_Atomic fresh_login; /* given by another thread, not looked at yet */
     struct mosquitto *mosq; /* one for each connection: a new one has no memory of the last */
     int fd;
     uint32_t armed; /* what epoll watches now */

@@ -83,6 +83,7 @@ struct render_settings *render_settings_new(const struct rule_action *action, st
         err_memory(err);
         return NULL;
     }
+    atomic_init(&out->references, 1);
     if (secrets && !masked && !(known = render_secrets_new(secrets, true, err)))
         return NULL;
     if (fill(action, out, known, masked, err) != 0)
@@ -90,9 +91,16 @@ struct render_settings *render_settings_new(const struct rule_action *action, st
     return TAKE(out);
 }
 
+struct render_settings *render_settings_ref(struct render_settings *settings)
+{
+    if (settings)
+        atomic_fetch_add_explicit(&settings->references, 1, memory_order_relaxed);
+    return settings;
+}
+
 void render_settings_free(struct render_settings *settings)
 {
-    if (!settings)
+    if (!settings || atomic_fetch_sub_explicit(&settings->references, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < settings->settings.count; i++) {
         struct action_setting *item = &settings->settings.items[i];

@@ -82,5 +82,6 @@ SSL_CTX *tls_context(const struct tls_files *files, const char *host, struct tls
         return refuse(context, err, "cert_file", files->cert);
     if (files->key && SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
         return refuse(context, err, "key_file", files->key);
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL); /* the context may outlive it */
     return context;
 }

@@ -37,7 +37,7 @@ struct action_client {
 
     /* What the producer is made from; kept for making it again. */
     rd_kafka_conf_t *conf;
-    struct buf identity;   /* of the settings without user name and password */
+    struct buf identity;   /* of the settings without the password of the login */
     struct wiped *allowed; /* topics.allow */
     size_t topics_most;
     bool idempotent; /* false also after the cluster refused it */

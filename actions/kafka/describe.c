@@ -116,7 +116,7 @@ static bool is_login(size_t id)
     }
 }
 
-int identity(const struct settings *settings, bool login, struct buf *out, struct err *err)
+int identity(const struct settings *settings, bool password, struct buf *out, struct err *err)
 {
     int result = 0;
 
@@ -136,11 +136,11 @@ int identity(const struct settings *settings, bool login, struct buf *out, struc
             buf_span(out, value);
         buf_char(out, '\n');
     }
-    if (login && result == 0 && settings->username.size) {
+    if (result == 0 && settings->username.size) {
         buf_text(out, "login=");
         result = add_digest(out, settings->username, err);
         buf_char(out, ' ');
-        if (result == 0)
+        if (result == 0 && password)
             result = add_digest(out, settings->password, err);
         buf_char(out, '\n');
     }

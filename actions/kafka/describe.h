@@ -8,8 +8,8 @@
 void describe(const struct action_settings *in, struct buf *out);
 
 /* One line a property, in a fixed order; secrets and the content of files as a keyed digest, whose key is
- * made when the process starts, so that the text gives nothing away. With `login` false user name and
- * password are left out: two clients that differ only there can take each other's place. */
-int identity(const struct settings *settings, bool login, struct buf *out, struct err *err);
+ * made when the process starts, so that the text gives nothing away. With `password` false that of a PLAIN or
+ * SCRAM login is left out: a client that differs only there can be given the other one's. */
+int identity(const struct settings *settings, bool password, struct buf *out, struct err *err);
 
 #endif

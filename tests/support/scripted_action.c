@@ -127,7 +127,13 @@ static void carry_out(struct action_client *client, const char *line)
                                           [ACTION_REFUSED] = "refuse",
                                           [ACTION_FAILED] = "fail"};
     char verb[16] = "", rest[48] = "";
+    int only = 0, size = 0;
 
+    if (sscanf(line, "%d %n", &only, &size) == 1) {
+        if (only != client->number)
+            return;
+        line += size;
+    }
     (void)sscanf(line, "%15s %47s", verb, rest);
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (strcmp(verb, answers[i]) == 0)
@@ -176,12 +182,12 @@ static void scripted_poll(struct action_client *client)
     }
 }
 
-static const char *settings_file(const struct action_settings *settings)
+static bool have(const struct action_settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->count; i++)
-        if (strcmp(settings->items[i].name, "refuse.open") == 0)
-            return "the settings say so";
-    return NULL;
+        if (strcmp(settings->items[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 static struct action_client *scripted_open(const struct action_settings *settings,
@@ -190,7 +196,7 @@ static struct action_client *scripted_open(const struct action_settings *setting
     struct action_client *client = calloc(1, sizeof *client);
     size_t place = 0;
 
-    if (!client || settings_file(settings) || (world.shut > 0 && world.shut-- > 0)) {
+    if (!client || have(settings, "refuse.open") || (world.shut > 0 && world.shut-- > 0)) {
         free(client);
         (void)err_set(err, ERR_IO, "the settings say so");
         return NULL;
@@ -210,7 +216,10 @@ static struct action_client *scripted_open(const struct action_settings *setting
     (void)pthread_mutex_unlock(&world.lock);
     wake(client);
     say("open %d", client->number);
-    tell(client, ACTION_READY, "the fake is ready");
+    if (have(settings, "start.away"))
+        tell(client, ACTION_AWAY, "the settings say so");
+    else
+        tell(client, ACTION_READY, "the fake is ready");
     return client;
 }
 
@@ -300,7 +309,9 @@ static int scripted_identity(const struct action_settings *settings, struct buf 
 {
     (void)err;
     for (size_t i = 0; i < settings->count; i++)
-        buf_format(out, "%s=" SPAN_FMT "\n", settings->items[i].name, SPAN_ARG(settings->items[i].value));
+        buf_format(out, "%s=" SPAN_FMT "\n", settings->items[i].name,
+                   SPAN_ARG(settings->items[i].secret ? wiped_reveal(settings->items[i].secret)
+                                                      : settings->items[i].value));
     return 0;
 }
 
@@ -312,9 +323,10 @@ static void scripted_describe(const struct action_settings *settings, struct buf
 
 static int scripted_update(struct action_client *client, const struct action_settings *settings)
 {
-    (void)client;
-    (void)settings;
-    return 0;
+    if (!have(settings, "in.place"))
+        return 0;
+    say("update %d", client->number);
+    return 1;
 }
 
 static const struct action_field fields[] = {

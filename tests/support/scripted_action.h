@@ -12,6 +12,9 @@
  *     die                                       the client is DEAD; the next one is a new one
  *     ready | away [REASON]                     the state it tells
  *
+ * A number in front of a command means the client of that number alone: "2 ready". Settings that mean
+ * something: "refuse.open"; "start.away", a new client is AWAY, not READY; "in.place", update takes them.
+ *
  * A topic "bad" is refused for good by send. Commands concern every open client, and are kept for the next
  * one if there is none. */
 #ifndef TESTS_SCRIPTED_ACTION_H
@@ -24,7 +27,8 @@ extern const struct action_type scripted_action_type;
 /* Thread safe; carried out by the next poll. */
 void scripted_command(const char *line);
 
-/* Called with "open 1", "sent 1 TOPIC KEY PAYLOAD", "close 1": the number is the client's. Before any client.
+/* Called with "open 1", "sent 1 TOPIC KEY PAYLOAD", "update 1", "close 1": the number is the client's. Before
+ * any client.
  */
 void scripted_watch(void (*seen)(const char *line));
 

@@ -46,9 +46,9 @@ static inline struct rule *small_rule(const char *name, const char *text)
     return rule;
 }
 
-/* `texts`: rule documents, which get the names r0, r1, ... NULL when one of them is refused. */
-static inline struct small_lane *small_lane_new(const char *const *texts, size_t count,
-                                                const char *config_text)
+/* `texts`: rule documents, which get the names r0, r1, ... */
+static inline struct small_lane *small_lane_with(const char *const *texts, size_t count,
+                                                 const char *config_text, struct secrets *secrets)
 {
     struct small_lane *small = calloc(1, sizeof *small);
     struct report report = REPORT_INIT;
@@ -58,8 +58,10 @@ static inline struct small_lane *small_lane_new(const char *const *texts, size_t
     scripted_reset();
     scripted_watch(small_watch);
     small_seen.count = 0;
-    (void)snprintf(whole, sizeof whole, "mqtt: {url: 'mqtt://127.0.0.1:1'}\nrules: r\n%s",
-                   config_text ? config_text : "");
+    (void)snprintf(
+        whole, sizeof whole, "%srules: r\n%s",
+        config_text && strncmp(config_text, "mqtt:", 5) == 0 ? "" : "mqtt: {url: 'mqtt://127.0.0.1:1'}\n",
+        config_text ? config_text : "");
     small->config = config_read(span_of(whole), "topicrule.yaml", &report);
     report_print(&report, stderr);
     report_done(&report);
@@ -74,7 +76,7 @@ static inline struct small_lane *small_lane_new(const char *const *texts, size_t
         if (!small->set.rules[i])
             abort();
     }
-    if (plan_make(&small->plan, small->config, &small->set, NULL, &err) != 0) {
+    if (plan_make(&small->plan, small->config, &small->set, secrets, &err) != 0) {
         (void)fprintf(stderr, "plan: %s\n", err.text);
         abort();
     }
@@ -82,7 +84,7 @@ static inline struct small_lane *small_lane_new(const char *const *texts, size_t
         .config = small->config,
         .rules = &small->set,
         .route = small->plan.route,
-        .login = &small->plan.login,
+        .login = small->plan.login,
         .targets = small->plan.targets,
         .target_count = small->plan.target_count,
         .target_of = (const size_t *const *)small->plan.target_of,
@@ -91,8 +93,14 @@ static inline struct small_lane *small_lane_new(const char *const *texts, size_t
     if (!small->lane)
         abort();
     small->lane->now_ms = clock_mono_ms();
-    client_open_due(small->lane);
+    client_work(small->lane);
     return small;
+}
+
+static inline struct small_lane *small_lane_new(const char *const *texts, size_t count,
+                                                const char *config_text)
+{
+    return small_lane_with(texts, count, config_text, NULL);
 }
 
 static inline void small_lane_free(struct small_lane *small)
@@ -127,8 +135,7 @@ static inline void small_turn(struct small_lane *small, int64_t ms)
     lane->now_ms += ms;
     for (size_t i = 0; i < lane->options.target_count; i++)
         client_poll(&lane->clients[i]);
-    client_replace_dead(lane);
-    client_open_due(lane);
+    client_work(lane);
     dispatch_waiting(lane);
     settle_reports(lane);
     if (lane->hold.unsettled == 0)

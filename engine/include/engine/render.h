@@ -9,6 +9,8 @@
 #include "secrets/secrets.h"
 #include "sql/sql.h"
 
+#include <stdatomic.h>
+
 /* Expand the templates of one action against the scope's current message, of which `payload` is what SELECT
  * gave. Everything in `out` lives in the scope's arena or in `payload`. Returns 0, or -1 with `err` (which
  * names the field): the final failure "template error". Only for actions with a type. */
@@ -21,10 +23,13 @@ int render_record(const struct rule_action *action, struct sql_scope *scope, str
  * `test` want it. NULL with `err`, which names setting and secret id. */
 struct render_settings {
     struct action_settings settings; /* items owned by this struct */
+    atomic_uint references;
 };
 struct render_settings *render_settings_new(const struct rule_action *action, struct secrets *secrets,
                                             bool masked, struct err *err);
-void render_settings_free(struct render_settings *settings);
+/* Another reference, for another thread; NULL stays NULL. */
+struct render_settings *render_settings_ref(struct render_settings *settings);
+void render_settings_free(struct render_settings *settings); /* one reference; NULL is a no-op */
 
 /* What clientid(), principal(), sourceip() and accountid() say for this message: config.identity applied.
  * A value is overwritten only where the configuration says where to take it from. */

@@ -67,7 +67,7 @@ static void plan_and_lane_give_up_cleanly(void **state)
                 .config = small->config,
                 .rules = &small->set,
                 .route = plan.route,
-                .login = &plan.login,
+                .login = plan.login,
                 .targets = plan.targets,
                 .target_count = plan.target_count,
                 .target_of = (const size_t *const *)plan.target_of,
