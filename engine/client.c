@@ -24,14 +24,14 @@ static void on_result(void *context, const struct action_result *result)
 
 static void say_state(struct client *client, enum action_state state, const char *text)
 {
-    const char *topic = client->target->type->name;
+    const char *topic = client->target->type->name, *rule = client->target->rule->name;
 
     glance_write(&client->seen, state, text);
     switch (state) {
     case ACTION_STARTING: break;
-    case ACTION_READY: log_info(topic, "%s", text); break;
-    case ACTION_AWAY: log_warn(topic, "%s", text); break;
-    case ACTION_DEAD: log_warn(topic, "%s; opening another", text); break;
+    case ACTION_READY: log_info(topic, "rule %s: %s", rule, text); break;
+    case ACTION_AWAY: log_warn(topic, "rule %s: %s", rule, text); break;
+    case ACTION_DEAD: log_warn(topic, "rule %s: %s; opening another", rule, text); break;
     }
 }
 

@@ -90,7 +90,7 @@ static void log_problem(struct session *session, bool was_up)
         session_say_why(session,
                         "%s soon after it was made, again: another client with the same client id '%s' would "
                         "do that; give every instance its own mqtt.client_id",
-                        closed, session->options.login->client_id);
+                        closed, session->login->client_id);
     }
     (void)snprintf(line, sizeof line, "%s %s: %s%s; trying again until it works", verb, session->name,
                    session->reason, guess);
@@ -473,6 +473,7 @@ struct session *session_new(const struct session_options *options, struct err *e
     session->options = *options;
     session->fd = -1;
     session->login = session_login_ref(options->login);
+    session->options.login = NULL; /* may be replaced */
     atomic_init(&session->fresh_login, NULL);
     atomic_init(&session->ready, false);
     if (session_plan(session, err) != 0) {

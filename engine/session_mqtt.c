@@ -103,7 +103,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     session->problem[0] = '\0';
     session->reason[0] = '\0';
     (void)snprintf(line, sizeof line, "connected to %s as '%s' (MQTT %s, %s)", session->name,
-                   session->options.login->client_id, session->old_protocol ? "3.1.1" : "5",
+                   session->login->client_id, session->old_protocol ? "3.1.1" : "5",
                    resumed ? "session resumed" : "new session");
     glance_write(&session->seen, 0, line);
     log_info("mqtt", "%s", line);
@@ -381,7 +381,7 @@ static void on_disconnect(struct mosquitto *mosq, void *context, int reason,
         session->taken_over = true;
         session_say_why(session,
                         "another client has connected as '%s': give every instance its own mqtt.client_id",
-                        session->options.login->client_id);
+                        session->login->client_id);
     } else if (reason >= 0x80) {
         session_say_why(session, "the broker ended it: %s", mosquitto_reason_string(reason));
     }

@@ -222,6 +222,12 @@ class Kafka:
         check(done.returncode == 0, f"topic {full}: {done.stdout}{done.stderr}")
         return full
 
+    def probe(self, *words):
+        """A command of rkprobe: topics, rights and passwords without the seconds that Java takes."""
+        done = subprocess.run([self.env["KT_PROBE"], "-X", f"bootstrap.servers={self.servers}", "-X", "broker.address.family=v4",
+                               *words], check=False, capture_output=True, text=True)
+        check(done.returncode == 0, f"rkprobe {words[0]}: {done.stdout}{done.stderr}")
+
     def read(self, topic, form="%s\\n"):
         """Every record there is, as lines of kcat's format."""
         done = subprocess.run(["kcat", "-b", self.servers, "-X", "broker.address.family=v4", "-X", "log_level=0", "-C", "-t", topic,
@@ -267,13 +273,13 @@ def rule(sql, topic, servers, error_topic=None, **fields):
 class Daemon:
     """topicrule run, with a configuration and rules of its own."""
 
-    def __init__(self, folder, broker, rules, name="topicrule", more=""):
+    def __init__(self, folder, broker, rules, name="topicrule", more="", mqtt=""):
         self.folder = os.path.join(folder, name)
         self.process = None
         os.makedirs(os.path.join(self.folder, "rules"), exist_ok=True)
         self.conf = os.path.join(self.folder, "topicrule.yaml")
         with open(self.conf, "w", encoding="utf-8") as file:
-            file.write(f"mqtt: {{url: 'mqtt://127.0.0.1:{broker.port}', client_id: {name.rstrip('_')}}}\nrules: rules\n{more}\n")
+            file.write(f"mqtt: {{url: 'mqtt://127.0.0.1:{broker.port}', client_id: {name.rstrip('_')}{mqtt}}}\nrules: rules\n{more}\n")
         for rule_name, document in rules.items():
             text = document if isinstance(document, str) else json.dumps(document, indent=2)
             with open(os.path.join(self.folder, "rules", f"{rule_name}.json"), "w", encoding="utf-8") as file:
