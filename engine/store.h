@@ -103,6 +103,7 @@ enum store_work {
      * about `most_bytes` (one at least). */
     STORE_READ,
     STORE_FETCH, /* the rows numbers[0..count), those of them that are there */
+    STORE_OWN,   /* of the store itself, never posted */
 };
 
 enum store_answer {

@@ -1,0 +1,116 @@
+/* store_base.h - the database of the store: its file, its lock, its statements. One thread at a time. */
+#ifndef ENGINE_STORE_BASE_H
+#define ENGINE_STORE_BASE_H
+
+#include "base/err.h"
+
+#include "base/span.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* STATEMENT(name, text): prepared once for each connection. */
+#define STATEMENTS                                                                                           \
+    STATEMENT(BEGIN, "BEGIN IMMEDIATE")                                                                      \
+    STATEMENT(BEGIN_READ, "BEGIN")                                                                           \
+    STATEMENT(COMMIT, "COMMIT")                                                                              \
+    STATEMENT(ROLLBACK, "ROLLBACK")                                                                          \
+    STATEMENT(DATA_VERSION, "PRAGMA data_version")                                                           \
+    STATEMENT(FREE_PAGES, "PRAGMA freelist_count")                                                           \
+    STATEMENT(PAGES, "PRAGMA page_count")                                                                    \
+    STATEMENT(SHRINK, "PRAGMA incremental_vacuum(256)")                                                      \
+    STATEMENT(META, "SELECT generation, letters, letter_bytes FROM meta")                                    \
+    STATEMENT(GENERATION, "UPDATE meta SET generation = ?1")                                                 \
+    STATEMENT(LETTERS, "UPDATE meta SET letters = letters + ?1, letter_bytes = letter_bytes + ?2")           \
+    STATEMENT(PUT, "INSERT INTO spool(number, queue, at, bytes, record, origin) "                            \
+                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                                                         \
+    STATEMENT(SIZES, "SELECT queue, bytes FROM spool WHERE number BETWEEN ?1 AND ?2")                        \
+    STATEMENT(DROP, "DELETE FROM spool WHERE number BETWEEN ?1 AND ?2")                                      \
+    STATEMENT(ROW, "SELECT queue, at, record, origin FROM spool WHERE number = ?1")                          \
+    STATEMENT(NEXT, "SELECT number FROM spool WHERE queue = ?1 AND number > ?2 ORDER BY number LIMIT ?3")    \
+    STATEMENT(FIRST, "SELECT at FROM spool WHERE queue = ?1 ORDER BY number LIMIT 1")                        \
+    STATEMENT(AT, "SELECT at FROM spool WHERE number = ?1")                                                  \
+    STATEMENT(QUEUES, "SELECT id, rule, action, type, stream, rows, bytes FROM queue")                       \
+    STATEMENT(DROP_QUEUES, "DELETE FROM queue WHERE rows = 0")                                               \
+    STATEMENT(NEW_QUEUE, "INSERT INTO queue(rule, action, type, stream, rows, bytes) "                       \
+                         "VALUES(?1, ?2, ?3, ?4, 0, 0) "                                                     \
+                         "ON CONFLICT DO UPDATE SET rows = rows RETURNING id")                               \
+    STATEMENT(COUNT_QUEUE, "UPDATE queue SET rows = rows + ?2, bytes = bytes + ?3 WHERE id = ?1")            \
+    STATEMENT(MISS, "INSERT INTO dead(at, rule, action, type, stream, code, reason, bytes, record, origin) " \
+                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                                       \
+    STATEMENT(BURY, "INSERT INTO dead(at, rule, action, type, stream, code, reason, bytes, record, origin) " \
+                    "SELECT s.at, q.rule, q.action, q.type, q.stream, ?2, ?3, s.bytes + ?4, s.record, "      \
+                    "s.origin FROM spool s JOIN queue q ON q.id = s.queue WHERE s.number = ?1")              \
+    STATEMENT(OLDEST_LETTER, "SELECT id, bytes FROM dead WHERE NOT retry ORDER BY id LIMIT 1")               \
+    STATEMENT(DROP_LETTER, "DELETE FROM dead WHERE id = ?1")                                                 \
+    STATEMENT(RETRY, "SELECT id, at, rule, action, type, stream, bytes, record, origin FROM dead "           \
+                     "WHERE retry ORDER BY id LIMIT 1")                                                      \
+    STATEMENT(FILTER, "SELECT id FROM filter WHERE filter = ?1")                                             \
+    STATEMENT(NEW_FILTER, "INSERT INTO filter(id, filter, forgotten) VALUES(?1, ?2, 0)")                     \
+    STATEMENT(LAST_FILTER, "SELECT max(id) FROM filter")                                                     \
+    STATEMENT(KEEP_FILTER, "UPDATE filter SET forgotten = ?2 WHERE filter = ?1")                             \
+    STATEMENT(FILTERS, "SELECT id, filter FROM filter WHERE NOT forgotten ORDER BY id")
+
+enum sql {
+#define STATEMENT(name, text) SQL_##name,
+    STATEMENTS
+#undef STATEMENT
+        SQL_COUNT
+};
+
+struct base {
+    const char *path; /* the store's */
+    int lock;         /* descriptor of the lock file, or -1 */
+    int reserve;      /* of the file that keeps room for deleting, or -1 */
+    bool has_reserve; /* it does */
+    sqlite3 *db;      /* NULL: closed after an error */
+    sqlite3_stmt *statements[SQL_COUNT];
+    int64_t data_version;
+    int log_pages;       /* in the write-ahead log */
+    bool busy_log;       /* a checkpoint did not get through */
+    bool suspect;        /* opened again after an error: the log has to go before anything is believed */
+    int64_t reopen_ms;   /* monotonic: not before */
+    int64_t back_off_ms; /* the next wait */
+    int64_t reserve_ms;  /* monotonic: when the reserve is tried again */
+    struct err err;      /* why it is closed */
+};
+
+/* Take the lock, make or open the file, the reserve. 0, or -1 with `err`; base_done in both cases. */
+int base_init(struct base *base, const char *path, struct err *err);
+void base_done(struct base *base);
+/* Close the database (after an error: `suspect`); open it again if its time has come. 0, or -1 with `err`. */
+void base_close(struct base *base, const struct err *why);
+int base_reopen(struct base *base, struct err *err);
+
+/* The statement, reset, for binding. Closed database: NULL, on which all of SQLite answers SQLITE_MISUSE. */
+sqlite3_stmt *base_sql(struct base *base, enum sql sql);
+/* Step one that gives no row. */
+int base_do(struct base *base, enum sql sql);
+/* Step one that gives one row of one number; `*value` is left alone if there is none. */
+int base_number(struct base *base, enum sql sql, int64_t *value);
+/* Read the rest and let go of it: it must not hold its page. */
+void base_end(sqlite3_stmt *statement);
+int base_bind(sqlite3_stmt *statement, int at, struct span bytes); /* as a blob; data NULL: NULL */
+int base_bind_text(sqlite3_stmt *statement, int at, struct span text);
+struct span base_column(sqlite3_stmt *statement, int at); /* of a blob or text; data NULL: NULL */
+
+/* What a code means. */
+bool base_is_full(const struct base *base, int code);
+bool base_is_broken(int code); /* the connection cannot be trusted any more */
+int base_err(const struct base *base, int code, struct err *err); /* -1 */
+
+/* Bring the log into the file when it has grown, or when there is nothing else to do; make the file smaller a
+ * little. True if there may be more to do. */
+int base_checkpoint(struct base *base, bool all);
+bool base_shrink(struct base *base);
+int64_t base_size(const struct base *base); /* file and log, in bytes */
+
+/* The files beside it: store_reserve.c. */
+int base_reserve_init(struct base *base, struct err *err);
+void base_reserve_done(struct base *base);
+/* Give up the room kept for deleting. */
+void base_give_reserve(struct base *base);
+bool base_has_room(struct base *base); /* tries to have it back, once a second */
+
+#endif

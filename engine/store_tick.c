@@ -1,0 +1,121 @@
+/* What the store does by itself: it starts, looks for what another process did, tidies up. */
+#include "store_state.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+
+enum { TICK_MS = 1000 };
+
+/* ---- between jobs ---- */
+
+static void tell_letters(struct store *store, int64_t now)
+{
+    enum { EACH_MS = 60000 };
+
+    if (store->letters_untold == 0 || now < store->letters_told_ms)
+        return;
+    log_warn("store", "delivery.dead.max is met: %" PRIu64 " of the oldest dead letters were dropped",
+             store->letters_untold);
+    store->letters_untold = 0;
+    store->letters_told_ms = now + EACH_MS;
+}
+
+/* Letters that `topicrule dead retry` marked go back to their queues, some in each transaction. */
+static void send_again(struct store *store)
+{
+    struct store_call call = {.job = {.work = STORE_OWN}, .run = store_retry};
+    struct err err = {0};
+    bool more;
+
+    call.job.count = 1;
+    if (store_attempt(store, &call.job, &more, &err) != SQLITE_OK)
+        return;
+    store->retries = call.job.count > 0;
+    if (store->retries)
+        store->tick_ms = 0;
+    if (call.job.count > 0 || call.job.result.count > 0)
+        (void)atomic_fetch_add(&store->changes, 1);
+}
+
+static bool is_idle(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    const bool idle = !store->first;
+    (void)pthread_mutex_unlock(&store->lock);
+    return idle;
+}
+
+static void tidy(struct store *store)
+{
+    struct err err = {0};
+    int code = base_checkpoint(&store->base, true);
+
+    if (code == SQLITE_OK && base_has_room(&store->base) && base_shrink(&store->base))
+        store->tick_ms = 0; /* there may be more of it */
+    if (base_is_broken(code)) {
+        (void)base_err(&store->base, code, &err);
+        base_close(&store->base, &err);
+        store->recount = true;
+    }
+}
+
+void store_tick(struct store *store)
+{
+    const int64_t now = clock_mono_ms();
+    struct err err = {0};
+    int64_t version = store->base.data_version;
+    bool more;
+
+    store->tick_ms = now + TICK_MS;
+    if (store->stuck) {
+        int code = store_attempt(store, NULL, &more, &err);
+
+        if (code == SQLITE_FULL)
+            code = store_attempt(store, NULL, &more, &err);
+        store_release(store, code == SQLITE_OK ? NULL : &err);
+    } else if (base_reopen(&store->base, &err) == 0 &&
+               (base_number(&store->base, SQL_DATA_VERSION, &version) != SQLITE_OK || store->recount ||
+                version != store->base.data_version)) {
+        (void)store_attempt(store, NULL, &more, &err);
+    }
+    if (store->retries && store->base.db)
+        send_again(store);
+    if (store->base.db && is_idle(store))
+        tidy(store);
+    tell_letters(store, now);
+    (void)pthread_mutex_lock(&store->lock);
+    store->figures.file_bytes = (uint64_t)base_size(&store->base);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- the start ---- */
+
+static int begin(struct store *store, struct store_call *call)
+{
+    (void)call;
+    int code = base_do(&store->base, SQL_DROP_QUEUES);
+
+    if (code == SQLITE_OK)
+        code = store_load_counts(store);
+    if (code != SQLITE_OK)
+        return code;
+    store->generation++;
+    (void)sqlite3_bind_int64(base_sql(&store->base, SQL_GENERATION), 1, store->generation);
+    code = base_do(&store->base, SQL_GENERATION);
+    return code == SQLITE_OK ? store_limit_letters(store) : code;
+}
+
+int store_load(struct store *store, struct err *err)
+{
+    struct store_call call = {.job = {.work = STORE_OWN}, .run = begin};
+    bool more;
+
+    if (store_attempt(store, &call.job, &more, err) != SQLITE_OK)
+        return -1;
+    atomic_store(&store->next_number, store->generation << NUMBER_BITS);
+    store->retries = true;
+    store_tick(store);
+    return 0;
+}
