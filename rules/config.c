@@ -13,6 +13,7 @@
 enum { CONFIG_MEMORY_MAX = 64 << 20 };
 
 static const char *const failures[] = {"keep", "drop", NULL};
+static const char *const at_start[] = {"fail", "wait", NULL};
 static const char *const unsupported[] = {"refuse", "skip", NULL};
 static const char *const formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
 static const char *const levels[] = {
@@ -52,6 +53,8 @@ static const struct config_key keys[] = {
     KEY("secrets.cache", MILLIS, secrets.cache_ms, .standard = "15m", .least = 1000, .most = 86400000LL),
     KEY("secrets.stale_limit", MILLIS, secrets.stale_limit_ms, .standard = "24h", .least = 1000,
         .most = 365 * 86400000LL),
+    KEY("secrets.at_start", SWITCH, secrets.wait_at_start, .standard = "fail", .choices = at_start),
+    OTHER("secrets.allow", config_read_allow, .standard = NULL),
     OTHER("secrets.backends", config_read_backends, .standard = NULL),
     OTHER("kafka.defaults", config_read_defaults, .standard = NULL),
     OTHER("kafka.destinations", config_read_destinations, .standard = NULL),

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { BROKERS_MAX = 16, BACKENDS_MAX = 64 };
+enum { BROKERS_MAX = 16, BACKENDS_MAX = 64, PATTERNS_MAX = 256, PATTERN_SIZE_MAX = 1024 };
 
 /* ---- mqtt.url ---- */
 
@@ -46,6 +46,39 @@ void config_read_url(struct config_reader *reader, const struct doc_node *node)
     for (const struct doc_node *entry = node->type == DOC_LIST ? node->first : NULL; entry;
          entry = entry->next)
         read_broker(reader, entry);
+}
+
+/* ---- secrets.allow ---- */
+
+static void read_pattern(struct config_reader *reader, const struct doc_node *node)
+{
+    if (!reader_expect(&reader->in, node, DOC_STRING))
+        return;
+    if (node->text.size == 0 || node->text.size > PATTERN_SIZE_MAX)
+        reader_error(&reader->in, node, ERR_VALUE,
+                     "expected an id with * in it, of 1 to %d bytes, as in device/*", PATTERN_SIZE_MAX);
+    else if (strstr(node->text.data, "${") || strstr(node->text.data, "$<"))
+        reader_error(&reader->in, node, ERR_VALUE, "no template can stand here");
+    else if (strstr(node->text.data, "**"))
+        reader_error(&reader->in, node, ERR_VALUE,
+                     "** is no more than *, which stands for one step: name each step, as in device/*/*");
+    else
+        reader->config->secrets.allow[reader->config->secrets.allow_count++] =
+            config_copy(reader, node->text);
+}
+
+void config_read_allow(struct config_reader *reader, const struct doc_node *node)
+{
+    if (!reader_expect(&reader->in, node, DOC_LIST))
+        return;
+    if (node->count > PATTERNS_MAX) {
+        reader_error(&reader->in, node, ERR_LIMIT, "more than %d patterns", PATTERNS_MAX);
+        return;
+    }
+    reader->config->secrets.allow = config_array(reader, node->count, sizeof *reader->config->secrets.allow);
+    for (const struct doc_node *entry = node->first; entry && reader->config->secrets.allow;
+         entry = entry->next)
+        read_pattern(reader, entry);
 }
 
 /* ---- secrets.backends ---- */
@@ -114,8 +147,7 @@ static void read_option(struct config_reader *reader, const struct doc_node *top
 
 static void read_backend(struct config_reader *reader, const struct doc_node *node)
 {
-    struct option_group *backend =
-        &reader->config->secrets.backends[reader->config->secrets.backend_count];
+    struct option_group *backend = &reader->config->secrets.backends[reader->config->secrets.backend_count];
     struct option_pair *options;
     const struct doc_node *type;
     size_t count = 0;
@@ -142,9 +174,9 @@ static void read_backend(struct config_reader *reader, const struct doc_node *no
     if (!options)
         return;
     *backend = (struct option_group){.name = config_copy(reader, node->key),
-                                        .type = config_copy(reader, type->text),
-                                        .options = options,
-                                        .pos = node->key_pos};
+                                     .type = config_copy(reader, type->text),
+                                     .options = options,
+                                     .pos = node->key_pos};
     for (const struct doc_node *at = next_below(node, node); at; at = next_below(node, at))
         if (at->type != DOC_MAP && at != type)
             read_option(reader, node, at, &options[backend->option_count++]);

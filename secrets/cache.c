@@ -8,34 +8,20 @@
  * secret, or when it is older than the stale limit. */
 #include "cache.h"
 
+#include "cache_table.h"
+
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum {
-    ENTRIES_MAX = 4096,
     STANDARD_MS = 900000, /* AWS's 15 minutes */
     RETRY_LEAST_MS = 1000,
     RETRY_MOST_MS = 60000,
     MISSING_MS = 30000, /* how long "no such secret" is believed */
-};
-
-struct entry {
-    struct entry *next;
-    struct place *place;
-    struct span id, role_arn; /* point into `text` */
-    struct stored stored;     /* bytes NULL: no value */
-    struct err err;           /* of the last try; code NONE: it went well */
-    int64_t good_ms;          /* monotonic: when the value was last confirmed */
-    int64_t due_ms;           /* when to try again; before that a failure is believed */
-    int64_t used_ms;
-    unsigned failures, missing; /* in a row */
-    uint64_t fetches, served;
-    unsigned users; /* threads that look at it: not evicted */
-    bool fetching;
-    char text[];
 };
 
 struct cache {
@@ -43,12 +29,12 @@ struct cache {
     pthread_cond_t done; /* a fetch has ended */
     pthread_cond_t wake; /* the thread has something to do */
     pthread_t thread;
-    bool started, stop;
+    bool started;
+    atomic_bool stop; /* no fetch is worth waiting for */
     int64_t cache_ms, stale_ms;
     struct place *places;
     size_t place_count;
-    struct entry *entries;
-    size_t count;
+    struct table table;
     secrets_notice *notice;
     void *context;
     unsigned telling; /* threads inside `notice` */
@@ -81,10 +67,12 @@ struct cache *cache_new(const struct secrets_config *config, struct place *place
     return cache;
 }
 
-static void entry_free(struct entry *entry)
+void cache_give_up(struct cache *cache)
 {
-    wiped_free(entry->stored.bytes);
-    free(entry);
+    atomic_store(&cache->stop, true);
+    for (size_t i = 0; i < cache->place_count; i++)
+        if (cache->places[i].type->stop)
+            cache->places[i].type->stop(cache->places[i].backend);
 }
 
 void cache_free(struct cache *cache)
@@ -92,21 +80,14 @@ void cache_free(struct cache *cache)
     if (!cache)
         return;
     if (cache->started) {
+        cache_give_up(cache);
         (void)pthread_mutex_lock(&cache->lock);
-        cache->stop = true;
         (void)pthread_cond_broadcast(&cache->wake);
         (void)pthread_mutex_unlock(&cache->lock);
-        for (size_t i = 0; i < cache->place_count; i++)
-            if (cache->places[i].type->stop)
-                cache->places[i].type->stop(cache->places[i].backend);
         (void)pthread_join(cache->thread, NULL);
     }
-    while (cache->entries) {
-        struct entry *entry = cache->entries;
-
-        cache->entries = entry->next;
-        entry_free(entry);
-    }
+    while (cache->table.first)
+        table_drop(&cache->table, cache->table.first);
     (void)pthread_cond_destroy(&cache->wake);
     (void)pthread_cond_destroy(&cache->done);
     (void)pthread_mutex_destroy(&cache->lock);
@@ -121,52 +102,6 @@ static int64_t fresh_ms(const struct cache *cache, const struct entry *entry)
     int64_t ms = cache->cache_ms > 0 ? cache->cache_ms : STANDARD_MS, poll = entry->place->type->poll_ms;
 
     return poll > 0 && poll < ms ? poll : ms;
-}
-
-static bool evict(struct cache *cache)
-{
-    struct entry **oldest = NULL;
-
-    for (struct entry **at = &cache->entries; *at; at = &(*at)->next)
-        if ((*at)->users == 0 && !(*at)->fetching && (!oldest || (*at)->used_ms < (*oldest)->used_ms))
-            oldest = at;
-    if (!oldest)
-        return false;
-    struct entry *entry = *oldest;
-    *oldest = entry->next;
-    cache->count--;
-    entry_free(entry);
-    return true;
-}
-
-static struct entry *find(struct cache *cache, struct place *place, struct span id, struct span role_arn)
-{
-    for (struct entry *entry = cache->entries; entry; entry = entry->next)
-        if (entry->place == place && span_equal(entry->id, id) && span_equal(entry->role_arn, role_arn))
-            return entry;
-    return NULL;
-}
-
-static struct entry *add(struct cache *cache, struct place *place, struct span id, struct span role_arn)
-{
-    struct entry *entry;
-
-    if (cache->count >= ENTRIES_MAX && !evict(cache))
-        return NULL;
-    entry = calloc(1, sizeof *entry + id.size + role_arn.size + 1);
-    if (!entry)
-        return NULL;
-    entry->place = place;
-    entry->id = (struct span){entry->text, id.size};
-    entry->role_arn = (struct span){entry->text + id.size, role_arn.size};
-    if (id.size)
-        memcpy(entry->text, id.data, id.size);
-    if (role_arn.size)
-        memcpy(entry->text + id.size, role_arn.data, role_arn.size);
-    entry->next = cache->entries;
-    cache->entries = entry;
-    cache->count++;
-    return entry;
 }
 
 static bool same_value(const struct stored *a, const struct stored *b)
@@ -204,7 +139,9 @@ static void take_value(struct cache *cache, struct entry *entry, struct stored *
 
     if (entry->place->away)
         add_news(news, SECRETS_BACK, entry, NULL);
-    if ((had && !same) || (!had && entry->good_ms > 0)) /* the latter: it had been lost */
+    if (entry->computed)
+        ; /* it is looked up for every message: nothing was made from it */
+    else if ((had && !same) || (!had && entry->good_ms > 0)) /* the latter: it had been lost */
         add_news(news, SECRETS_CHANGED, entry, NULL);
     wiped_free(entry->stored.bytes);
     entry->stored = *got;
@@ -243,7 +180,8 @@ static void take_failure(struct cache *cache, struct entry *entry, const struct 
         place->why = *err;
     }
     if (entry->stored.bytes && (entry->missing > 1 || now - entry->good_ms >= cache->stale_ms)) {
-        add_news(news, SECRETS_LOST, entry, err);
+        if (!entry->computed)
+            add_news(news, SECRETS_LOST, entry, err);
         wiped_free(entry->stored.bytes);
         entry->stored.bytes = NULL;
     }
@@ -263,7 +201,7 @@ static void fetch(struct cache *cache, struct entry *entry)
     int result = entry->place->type->fetch(entry->place->backend, entry->id, entry->role_arn, &got, &err);
     (void)pthread_mutex_lock(&cache->lock);
     entry->fetching = false;
-    if (cache->stop) /* whatever it says: it was told to give up */
+    if (atomic_load(&cache->stop)) /* whatever it says: it was told to give up */
         wiped_free(got.bytes);
     else if (result == 0)
         take_value(cache, entry, &got, clock_mono_ms(), &news);
@@ -292,8 +230,6 @@ static enum answer judge(const struct cache *cache, const struct entry *entry, i
 {
     int64_t age = now - entry->good_ms;
 
-    if (cache->stop)
-        return FAIL;
     if (entry->stored.bytes) {
         if (age < fresh_ms(cache, entry) && cache->cache_ms > 0)
             return SERVE;
@@ -302,6 +238,8 @@ static enum answer judge(const struct cache *cache, const struct entry *entry, i
         if (tried && entry->failures == 0)
             return SERVE;
     }
+    if (atomic_load(&cache->stop))
+        return FAIL;
     if (entry->place->away && cache->cache_ms > 0 && now < entry->place->retry_ms)
         return FAIL; /* it has just not answered another: whoever asks for ten secrets waits once */
     if (entry->err.code != ERR_NONE && (tried || (cache->cache_ms > 0 && now < entry->due_ms)))
@@ -309,7 +247,14 @@ static enum answer judge(const struct cache *cache, const struct entry *entry, i
     return TRY;
 }
 
-static int serve(struct cache *cache, struct entry *entry, struct stored *out, struct err *err)
+static enum cache_answer failed(struct err *err, const struct err *why)
+{
+    *err = *why;
+    return why->code == ERR_IO || why->code == ERR_MEMORY ? CACHE_AWAY : CACHE_REFUSED;
+}
+
+static enum cache_answer serve(struct cache *cache, struct entry *entry, bool may_wait, struct stored *out,
+                               struct err *err)
 {
     bool tried = false;
 
@@ -322,14 +267,17 @@ static int serve(struct cache *cache, struct entry *entry, struct stored *out, s
             *out = entry->stored;
             out->bytes = wiped_ref(entry->stored.bytes);
             entry->served++;
-            return 0;
+            return CACHE_HERE;
         case FAIL:
-            if (cache->stop)
-                return err_set(err, ERR_IO, "the program ends");
-            *err = entry->err.code != ERR_NONE ? entry->err : entry->place->why;
-            return -1;
+            if (atomic_load(&cache->stop)) {
+                (void)err_set(err, ERR_IO, "the program ends");
+                return CACHE_AWAY;
+            }
+            return failed(err, entry->err.code != ERR_NONE ? &entry->err : &entry->place->why);
         case TRY: break;
         }
+        if (!may_wait)
+            return CACHE_UNKNOWN;
         if (entry->fetching)
             (void)pthread_cond_wait(&cache->done, &cache->lock);
         else
@@ -338,26 +286,28 @@ static int serve(struct cache *cache, struct entry *entry, struct stored *out, s
     }
 }
 
-int cache_get(struct cache *cache, struct place *place, struct span id, struct span role_arn,
-              struct stored *out, struct err *err)
+enum cache_answer cache_ask(struct cache *cache, struct place *place, const struct cache_query *query,
+                            struct stored *out, struct err *err)
 {
-    int result = -1;
+    enum cache_answer answer = CACHE_UNKNOWN;
 
     (void)pthread_mutex_lock(&cache->lock);
-    struct entry *entry = find(cache, place, id, role_arn);
-    if (!entry)
-        entry = add(cache, place, id, role_arn);
+    struct entry *entry = table_find(&cache->table, place, query->id, query->role_arn);
+    if (!entry && query->may_wait)
+        entry = table_add(&cache->table, place, query->id, query->role_arn, query->computed);
     if (entry) {
+        entry->computed &= query->computed;
         entry->users++;
-        result = serve(cache, entry, out, err);
+        answer = serve(cache, entry, query->may_wait, out, err);
         entry->users--;
-        if (cache->started)
+        if (cache->started && query->may_wait)
             (void)pthread_cond_signal(&cache->wake);
-    } else {
+    } else if (query->may_wait) {
         err_memory(err);
+        answer = CACHE_AWAY;
     }
     (void)pthread_mutex_unlock(&cache->lock);
-    return result;
+    return answer;
 }
 
 void cache_each(struct cache *cache, secrets_look *look, void *context)
@@ -365,11 +315,12 @@ void cache_each(struct cache *cache, secrets_look *look, void *context)
     int64_t now = clock_mono_ms();
 
     (void)pthread_mutex_lock(&cache->lock);
-    for (struct entry *entry = cache->entries; entry; entry = entry->next) {
+    for (struct entry *entry = cache->table.first; entry; entry = entry->next) {
         struct secrets_entry shown = {
             .backend = entry->place->name,
             .id = entry->id,
             .role_arn = entry->role_arn,
+            .computed = entry->computed,
             .version = entry->stored.version,
             .age_ms = entry->stored.bytes ? now - entry->good_ms : -1,
             .is_stale = entry->stored.bytes && now - entry->good_ms >= fresh_ms(cache, entry),
@@ -391,11 +342,17 @@ static int64_t due_ms(const struct entry *entry)
     return entry->due_ms > entry->place->retry_ms ? entry->due_ms : entry->place->retry_ms;
 }
 
+/* Computed once, and not asked for since: the next message that asks has it fetched. */
+static bool is_idle(const struct entry *entry)
+{
+    return entry->computed && entry->users == 0 && (!entry->stored.bytes || entry->used_ms <= entry->good_ms);
+}
+
 static struct entry *most_due(struct cache *cache)
 {
     struct entry *found = NULL;
 
-    for (struct entry *entry = cache->entries; entry; entry = entry->next)
+    for (struct entry *entry = cache->table.first; entry; entry = entry->next)
         if (!entry->fetching && entry->fetches > 0 && (!found || due_ms(entry) < due_ms(found)))
             found = entry;
     return found;
@@ -433,7 +390,7 @@ static void *refresh(void *context)
     struct cache *cache = context;
 
     (void)pthread_mutex_lock(&cache->lock);
-    while (!cache->stop) {
+    while (!atomic_load(&cache->stop)) {
         struct entry *entry = most_due(cache);
         struct place *place = most_untended(cache);
         int64_t now = clock_mono_ms();
@@ -446,6 +403,8 @@ static void *refresh(void *context)
             (void)pthread_cond_wait(&cache->wake, &cache->lock);
         } else if (due_ms(entry) > now) {
             wait_until(cache, due_ms(entry));
+        } else if (is_idle(entry)) {
+            table_drop(&cache->table, entry);
         } else {
             entry->users++;
             fetch(cache, entry);

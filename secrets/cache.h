@@ -17,10 +17,24 @@ int cache_start(struct cache *cache, secrets_notice *notice, void *context, stru
 /* From its return on `notice` is called no more. */
 void cache_quiet(struct cache *cache);
 
-/* A reference to the whole secret. Waits for the backend when there is nothing to serve. 0, or -1 with `err`
- * as from fetch. */
-int cache_get(struct cache *cache, struct place *place, struct span id, struct span role_arn,
-              struct stored *out, struct err *err);
+/* Fetches under way, and all later ones, fail at once. Async-signal-safe. */
+void cache_give_up(struct cache *cache);
+
+struct cache_query {
+    struct span id, role_arn;
+    bool computed; /* by a message: kept among its like, and not refreshed unless it is used */
+    bool may_wait; /* for the backend */
+};
+
+enum cache_answer {
+    CACHE_HERE,    /* `*out` has a reference */
+    CACHE_REFUSED, /* with `err`, as from fetch: there is none, or this one cannot be had */
+    CACHE_AWAY,    /* with `err`: the backend does not answer, or memory is out */
+    CACHE_UNKNOWN, /* nothing is known, and the query may not wait */
+};
+
+enum cache_answer cache_ask(struct cache *cache, struct place *place, const struct cache_query *query,
+                            struct stored *out, struct err *err);
 
 void cache_each(struct cache *cache, secrets_look *look, void *context);
 

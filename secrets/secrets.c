@@ -22,7 +22,6 @@ struct secrets {
 };
 
 DEFINE_DROP(secrets, struct secrets *, secrets_free)
-DEFINE_DROP(wiped, struct wiped *, wiped_free)
 
 /* ---- opening ---- */
 
@@ -221,29 +220,67 @@ static struct wiped *extract(const struct stored *stored, const struct secret_qu
     return wiped_ref(stored->bytes);
 }
 
-struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *query, struct err *err)
+static enum secrets_answer answer_of(enum cache_answer answer)
 {
-    AUTO(wiped_drop) struct wiped *bytes = NULL;
+    switch (answer) {
+    case CACHE_HERE: return SECRETS_HERE;
+    case CACHE_REFUSED: return SECRETS_REFUSED;
+    case CACHE_AWAY: return SECRETS_UNREACHED;
+    case CACHE_UNKNOWN: break;
+    }
+    return SECRETS_UNKNOWN;
+}
+
+static enum secrets_answer ask_place(struct secrets *secrets, struct place *place, struct span id,
+                                     const struct secret_query *query, bool may_wait, struct wiped **out,
+                                     struct err *err)
+{
+    const struct cache_query asked = {id, query->role_arn, query->computed, may_wait};
     struct stored stored = {0};
+
+    if (query->form == SECRET_BINARY && query->key.data) {
+        err_set(err, ERR_SECRET, "'SecretBinary' takes no key: only a 'SecretString' has members");
+        return SECRETS_REFUSED;
+    }
+    enum secrets_answer answer = answer_of(cache_ask(secrets->cache, place, &asked, &stored, err));
+    if (answer != SECRETS_HERE)
+        return answer;
+    *out = extract(&stored, query, err);
+    wiped_free(stored.bytes);
+    return *out ? SECRETS_HERE : err->code == ERR_MEMORY ? SECRETS_UNREACHED : SECRETS_REFUSED;
+}
+
+enum secrets_answer secrets_ask(struct secrets *secrets, const struct secret_query *query, bool may_wait,
+                                struct wiped **out, struct err *err)
+{
     struct span id;
     struct place *place = find_place(secrets, query->id, &id, err);
-    struct wiped *value = NULL;
 
+    *out = NULL;
     if (!place) {
         err_prefix(err, "secret \"" SPAN_FMT "\"", SPAN_ARG(query->id));
-        return NULL;
+        return SECRETS_REFUSED;
     }
-    if (query->form == SECRET_BINARY && query->key.data)
-        err_set(err, ERR_SECRET, "'SecretBinary' takes no key: only a 'SecretString' has members");
-    else if (cache_get(secrets->cache, place, id, query->role_arn, &stored, err) == 0)
-        value = extract(&stored, query, err);
-    bytes = stored.bytes;
-    if (!value) {
+    enum secrets_answer answer = ask_place(secrets, place, id, query, may_wait, out, err);
+    if (answer == SECRETS_REFUSED || answer == SECRETS_UNREACHED) {
         err_prefix(err, "secret \"" SPAN_FMT "\" in backend \"%s\"", SPAN_ARG(id), place->name);
         if (err->code != ERR_MEMORY)
             err->code = ERR_SECRET;
     }
+    return answer;
+}
+
+struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *query, struct err *err)
+{
+    struct wiped *value;
+
+    (void)secrets_ask(secrets, query, true, &value, err);
     return value;
+}
+
+void secrets_give_up(struct secrets *secrets)
+{
+    cache_give_up(secrets->cache);
 }
 
 /* ---- in a program that lives on ---- */

@@ -58,6 +58,9 @@ struct config {
         size_t backend_count;
         const char *default_backend;
         int64_t cache_ms, stale_limit_ms;
+        bool wait_at_start; /* for a backend that does not answer, instead of ending */
+        const char **allow; /* patterns of ids that messages may compute (secrets_allowed) */
+        size_t allow_count;
     } secrets;
 
     struct rule_defaults kafka; /* kafka.defaults and kafka.destinations */

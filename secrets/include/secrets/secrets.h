@@ -19,7 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Each backend is an option_group: its name, its type, and its options, which are borrowed during secrets_new. */
+/* Each backend is an option_group: its name, its type, and its options, which are borrowed during
+ * secrets_new. */
 struct secrets_config {
     const char *file;            /* the configuration file, for messages; NULL: none */
     const char *base_directory;  /* relative paths start here */
@@ -48,11 +49,33 @@ struct secret_query {
     enum secret_form form;
     struct span key;      /* data NULL: none */
     struct span role_arn; /* for backends that know roles; others ignore it */
+    bool computed;        /* a message has computed it: kept among its like, of which there are not many, and
+                             not refreshed unless it is used */
 };
 
 /* A reference that the caller drops with wiped_free; NULL with `err` (ERR_SECRET), which names backend and id
  * and says what to do, and never the value. May block on disk or network: never call it on a lane. */
 struct wiped *secrets_get(struct secrets *secrets, const struct secret_query *query, struct err *err);
+
+enum secrets_answer {
+    SECRETS_HERE,      /* `*out` is a reference to it */
+    SECRETS_REFUSED,   /* the backend answers: there is none, we may not read it, it is not of that form */
+    SECRETS_UNREACHED, /* the backend does not answer, or not usefully, or memory is out: it may come later */
+    SECRETS_UNKNOWN,   /* `may_wait` is false, and nothing is known yet */
+};
+
+/* The same, with the kind of failure told apart; `err` is filled for REFUSED and UNREACHED. Without
+ * `may_wait` it never blocks: what is at hand is served, and what has failed a moment ago fails again. */
+enum secrets_answer secrets_ask(struct secrets *secrets, const struct secret_query *query, bool may_wait,
+                                struct wiped **out, struct err *err);
+
+/* May a message compute this id? Each * of a pattern stands for one or more characters of one step: for all
+ * but '/', ':' and control characters. So "device/" and "*" behind it let no message reach another folder, or
+ * another backend. */
+bool secrets_allowed(const char *const *patterns, size_t count, struct span id);
+
+/* The end has come: whoever waits for a backend is told so, now and from here on. Async-signal-safe. */
+void secrets_give_up(struct secrets *secrets);
 
 /* ---- in a program that lives on ---- */
 
@@ -85,6 +108,7 @@ void secrets_quiet(struct secrets *secrets);
 struct secrets_entry {
     const char *backend;
     struct span id, role_arn; /* borrowed during the call */
+    bool computed;            /* by messages alone */
     const char *version;      /* as the backend names it; "" if it does not */
     int64_t age_ms;           /* since its value was last confirmed; -1: there is none */
     bool is_stale;            /* older than cache_ms: the backend is away */

@@ -103,11 +103,12 @@ static void ask(struct cache *cache, const char *id, const char *want)
 {
     struct stored got = {0};
     struct err err = {0};
-    int result = cache_get(cache, &place, span_of(id), SPAN(""), &got, &err);
+    const struct cache_query query = {.id = span_of(id), .role_arn = SPAN(""), .may_wait = true};
+    enum cache_answer answer = cache_ask(cache, &place, &query, &got, &err);
 
-    if (want && result != 0)
+    if (want && answer != CACHE_HERE)
         fail_msg("%s", err.text);
-    assert_int_equal(result, want ? 0 : -1);
+    assert_int_equal(answer == CACHE_HERE, want != NULL);
     if (want)
         assert_true(span_is(wiped_reveal(got.bytes), want));
     wiped_free(got.bytes);
@@ -319,6 +320,109 @@ static void secrets_are_listed_without_their_values(void **state)
     cache_free(cache);
 }
 
+/* ---- ids that messages compute ---- */
+
+static enum cache_answer ask_computed(struct cache *cache, const char *id, bool may_wait)
+{
+    const struct cache_query query = {span_of(id), SPAN(""), true, may_wait};
+    struct stored got = {0};
+    struct err err = {0};
+    enum cache_answer answer = cache_ask(cache, &place, &query, &got, &err);
+
+    assert_int_equal(answer == CACHE_HERE, got.bytes != NULL);
+    assert_int_equal(answer == CACHE_REFUSED || answer == CACHE_AWAY, err.text[0] != '\0');
+    wiped_free(got.bytes);
+    return answer;
+}
+
+static void who_may_not_wait_gets_what_is_at_hand(void **state)
+{
+    struct cache *cache = make(60000, 3600000);
+
+    (void)state;
+    answer("one", ERR_NONE);
+    assert_int_equal(ask_computed(cache, "a", false), CACHE_UNKNOWN);
+    fetched(0);
+    assert_int_equal(ask_computed(cache, "a", true), CACHE_HERE);
+    assert_int_equal(ask_computed(cache, "a", false), CACHE_HERE);
+    answer(NULL, ERR_SECRET);
+    assert_int_equal(ask_computed(cache, "b", true), CACHE_REFUSED);
+    assert_int_equal(ask_computed(cache, "b", false), CACHE_REFUSED);
+    fetched(2);
+    pass(31000); /* a miss is believed for a while */
+    assert_int_equal(ask_computed(cache, "b", false), CACHE_UNKNOWN);
+    answer(NULL, ERR_IO);
+    assert_int_equal(ask_computed(cache, "c", true), CACHE_AWAY);
+    assert_int_equal(ask_computed(cache, "c", false), CACHE_AWAY);
+    fetched(3);
+    cache_free(cache);
+}
+
+struct count {
+    unsigned named, computed, empty;
+};
+
+static void count_kinds(void *context, const struct secrets_entry *entry)
+{
+    struct count *count = context;
+
+    count->named += !entry->computed;
+    count->computed += entry->computed;
+    count->empty += entry->computed && entry->age_ms < 0;
+}
+
+static void hostile_ids_drive_out_only_their_like(void **state)
+{
+    struct cache *cache = make(900000, 3600000);
+    struct count count = {0};
+    char id[16];
+
+    (void)state;
+    answer("one", ERR_NONE);
+    ask(cache, "password", "one");
+    assert_int_equal(ask_computed(cache, "mine", true), CACHE_HERE);
+    pass(1);
+    answer(NULL, ERR_SECRET);
+    for (int i = 0; i < 10000; i++) { /* misses do not drive out values */
+        (void)snprintf(id, sizeof id, "miss%d", i);
+        assert_int_equal(ask_computed(cache, id, true), CACHE_REFUSED);
+    }
+    assert_int_equal(ask_computed(cache, "mine", false), CACHE_HERE);
+    cache_each(cache, count_kinds, &count);
+    assert_int_equal(count.empty, 256);
+
+    answer("one", ERR_NONE);
+    pass(1);
+    for (int i = 0; i < 10000; i++) { /* nor values those that are named */
+        (void)snprintf(id, sizeof id, "hit%d", i);
+        assert_int_equal(ask_computed(cache, id, true), CACHE_HERE);
+    }
+    fetched(20002);
+    ask(cache, "password", "one");
+    fetched(20002);
+    count = (struct count){0};
+    cache_each(cache, count_kinds, &count);
+    assert_int_equal(count.named, 1);
+    assert_int_equal(count.computed, 1024);
+    cache_free(cache);
+}
+
+static void what_is_named_as_well_is_kept_as_named(void **state)
+{
+    struct cache *cache = make(60000, 3600000);
+    struct count count = {0};
+
+    (void)state;
+    answer("one", ERR_NONE);
+    assert_int_equal(ask_computed(cache, "a", true), CACHE_HERE);
+    ask(cache, "a", "one");
+    assert_int_equal(ask_computed(cache, "a", true), CACHE_HERE);
+    cache_each(cache, count_kinds, &count);
+    assert_int_equal(count.named, 1);
+    assert_int_equal(count.computed, 0);
+    cache_free(cache);
+}
+
 /* ---- with threads ---- */
 
 static void *ask_in_thread(void *context)
@@ -326,8 +430,10 @@ static void *ask_in_thread(void *context)
     struct stored got = {0};
     struct err err = {0};
 
-    if (cache_get(context, &place, SPAN("a"), SPAN(""), &got, &err) == 0)
-        wiped_free(got.bytes);
+    const struct cache_query query = {.id = SPAN("a"), .role_arn = SPAN(""), .may_wait = true};
+
+    (void)cache_ask(context, &place, &query, &got, &err);
+    wiped_free(got.bytes);
     return NULL;
 }
 
@@ -490,9 +596,62 @@ static void the_end_does_not_wait_for_a_backend(void **state)
     assert_true(atomic_load(&script.stopped));
 }
 
+/* The time of all has come: those that were used are fetched again, the others forgotten. */
+static void what_no_message_asks_for_any_more_is_forgotten(void **state)
+{
+    struct cache *cache = start(60000, 3600000);
+    struct count count;
+
+    (void)state;
+    answer("one", ERR_NONE);
+    ask(cache, "a", "one");
+    assert_int_equal(ask_computed(cache, "used", true), CACHE_HERE);
+    assert_int_equal(ask_computed(cache, "once", true), CACHE_HERE);
+    pass(1000);
+    assert_int_equal(ask_computed(cache, "used", false), CACHE_HERE);
+    pass(61000);
+    do {
+        ask(cache, "a", "one");
+        nap();
+        count = (struct count){0};
+        cache_each(cache, count_kinds, &count);
+    } while (count.computed > 1 || atomic_load(&script.fetches) < 5);
+    assert_int_equal(ask_computed(cache, "used", false), CACHE_HERE);
+    assert_int_equal(ask_computed(cache, "once", false), CACHE_UNKNOWN);
+    answer("two", ERR_NONE); /* a change of it is nobody's business: it is looked up for each message */
+    pass(61000);
+    until(cache, SECRETS_CHANGED, 1, NULL);
+    cache_free(cache);
+    assert_int_equal(atomic_load(&told[SECRETS_CHANGED]), 1);
+}
+
+static void giving_up_ends_the_waiting(void **state)
+{
+    struct cache *cache = start(60000, 120000);
+    pthread_t thread;
+
+    (void)state;
+    answer("one", ERR_NONE);
+    atomic_store(&script.hold, true);
+    assert_int_equal(pthread_create(&thread, NULL, ask_in_thread, cache), 0);
+    while (atomic_load(&script.fetches) == 0)
+        nap();
+    cache_give_up(cache);
+    (void)pthread_join(thread, NULL);
+    ask(cache, "b", NULL);
+    fetched(1);
+    assert_int_equal(atomic_load(&told[SECRETS_AWAY]), 0); /* it is not the backend's fault */
+    cache_free(cache);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_may_not_wait_gets_what_is_at_hand),
+        cmocka_unit_test(hostile_ids_drive_out_only_their_like),
+        cmocka_unit_test(what_is_named_as_well_is_kept_as_named),
+        cmocka_unit_test(what_no_message_asks_for_any_more_is_forgotten),
+        cmocka_unit_test(giving_up_ends_the_waiting),
         cmocka_unit_test(a_value_is_kept_for_its_time),
         cmocka_unit_test(without_a_time_nothing_is_kept),
         cmocka_unit_test(the_last_good_value_is_served_until_the_limit),

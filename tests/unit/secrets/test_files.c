@@ -256,9 +256,8 @@ static void refuse(const struct option_group *backend, const char *standard, con
 static void a_backend_is_checked_when_it_is_made(void **state)
 {
     static const struct option_pair good = {"path", "store", {3, 5}}, away = {"path", "nowhere", {3, 5}},
-                                       typo = {"paht", "store", {3, 5}},
-                                       loose = {"path", "store/open", {3, 5}},
-                                       file = {"path", "outside", {3, 5}};
+                                    typo = {"paht", "store", {3, 5}}, loose = {"path", "store/open", {3, 5}},
+                                    file = {"path", "outside", {3, 5}};
 
     (void)state;
     refuse(&(struct option_group){"f", "direktory", &good, 1, {2, 1}}, NULL, "did you mean \"directory\"");

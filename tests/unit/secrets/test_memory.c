@@ -72,13 +72,12 @@ static void every_allocation_may_fail(void **state)
 static void opening_vault_with_every_allocation_failing(void **state)
 {
     const struct option_pair options[] = {{"address", "https://vault:8200/", {1, 1}},
-                                             {"namespace", "team", {1, 1}},
-                                             {"ca_file", "ca.pem", {1, 1}},
-                                             {"auth.method", "approle", {1, 1}},
-                                             {"auth.role_id", "r", {1, 1}},
-                                             {"auth.secret_id", CANARY, {1, 1}}};
-    const struct option_group backend = {
-        "vault", "vault", options, sizeof options / sizeof *options, {2, 1}};
+                                          {"namespace", "team", {1, 1}},
+                                          {"ca_file", "ca.pem", {1, 1}},
+                                          {"auth.method", "approle", {1, 1}},
+                                          {"auth.role_id", "r", {1, 1}},
+                                          {"auth.secret_id", CANARY, {1, 1}}};
+    const struct option_group backend = {"vault", "vault", options, sizeof options / sizeof *options, {2, 1}};
     const struct secrets_config config = {.base_directory = "/etc", .backends = &backend, .backend_count = 1};
     bool met = true;
 
