@@ -2,6 +2,7 @@
  */
 #include "engine/engine.h"
 
+#include "gather.h"
 #include "lane.h"
 #include "plan.h"
 
@@ -23,6 +24,7 @@ enum {
     TICK_MS = 250,
     READY_MS = 10000,  /* systemd is told that we are ready after this, connected or not: we go on trying */
     STATUS_MS = 5000,  /* between two status lines */
+    GATHER_MS = 1000,  /* between two looks at backends that are away at the start */
     RESOLVE_MS = 5000, /* between two attempts for a missing secret */
 };
 
@@ -85,6 +87,8 @@ void engine_stop(struct engine *engine)
     int saved = errno;
 
     atomic_store(&engine->stopping, true);
+    if (engine->options.secrets && !atomic_load(&engine->lane))
+        secrets_give_up(engine->options.secrets); /* the start waits for them */
     (void)!write(engine->stop_fd, &one, sizeof one);
     errno = saved;
 }
@@ -149,8 +153,8 @@ static void on_secret(void *context, const struct secrets_event *event)
         atomic_store(&engine->secrets_changed, true);
         break;
     case SECRETS_AWAY:
-        log_warn("secrets", "backend \"%s\" is away, last good values are used: %s", event->backend,
-                 event->text);
+        log_warn("secrets", "backend \"%s\" is away%s: %s", event->backend,
+                 atomic_load(&engine->lane) ? ", last good values are used" : "", event->text);
         break;
     case SECRETS_BACK: log_info("secrets", "backend \"%s\" answers again", event->backend); break;
     case SECRETS_LOST:
@@ -178,7 +182,9 @@ static void tell_status(struct engine *engine, int64_t now_ms)
 
     engine_counters(engine, &counters);
     (void)sd_notifyf(0, "STATUS=%s; %llu messages received, %llu records delivered, %llu failures dropped",
-                     engine_is_ready(engine) ? "subscribed" : "not connected to the broker",
+                     !atomic_load(&engine->lane) ? "waiting for secrets"
+                     : engine_is_ready(engine)   ? "subscribed"
+                                                 : "not connected to the broker",
                      (unsigned long long)counters.received, (unsigned long long)counters.delivered,
                      (unsigned long long)counters.dropped);
     engine->status_ms = now_ms + STATUS_MS;
@@ -196,10 +202,88 @@ static void tell_systemd(struct engine *engine, int64_t now_ms)
     if (now_ms >= engine->status_ms)
         tell_status(engine, now_ms);
     if (engine->watchdog_ms > 0) {
-        int64_t beat = atomic_load_explicit(&lane->heartbeat_ms, memory_order_relaxed);
+        int64_t beat = lane ? atomic_load_explicit(&lane->heartbeat_ms, memory_order_relaxed) : INT64_MAX;
 
         if (beat == INT64_MAX || now_ms - beat < engine->watchdog_ms)
             (void)sd_notify(0, "WATCHDOG=1");
+    }
+}
+
+/* ---- secrets that are needed to start ---- */
+
+struct start {
+    struct engine *engine;
+    struct err away; /* the first of this round */
+    size_t awaited;  /* in the last round */
+};
+
+static void on_missing(void *context, const struct err *err, bool is_away)
+{
+    struct start *start = context;
+
+    if (!is_away || !start->engine->options.config->secrets.wait_at_start)
+        log_err(LOG_ERROR, "secrets", err);
+    else if (start->away.code == ERR_NONE)
+        start->away = *err;
+}
+
+static bool on_fetch(void *context)
+{
+    struct start *start = context;
+
+    tell_systemd(start->engine, clock_mono_ms());
+    return !atomic_load(&start->engine->stopping);
+}
+
+/* One line when the wait begins, ends, or is for fewer or more. */
+static void say_awaited(struct start *start, size_t awaited)
+{
+    if (awaited == start->awaited)
+        return;
+    start->awaited = awaited;
+    if (awaited == 0) {
+        log_info("secrets", "all secrets that configuration and rules name are here now");
+        return;
+    }
+    err_prefix(&start->away, "waiting for %zu %s", awaited,
+               awaited == 1 ? "secret" : "secrets, this is the first");
+    log_err(LOG_WARN, "secrets", &start->away);
+}
+
+static void pause_start(struct start *start)
+{
+    struct pollfd stop = {.fd = start->engine->stop_fd, .events = POLLIN};
+    const int64_t until = clock_mono_ms() + GATHER_MS;
+
+    while (clock_mono_ms() < until && on_fetch(start))
+        (void)poll(&stop, 1, TICK_MS);
+}
+
+/* Nothing is evaluated before every secret that stands in configuration and rules was there once. Returns 0
+ * also when the engine was stopped meanwhile. */
+static int gather_secrets(struct engine *engine, struct err *err)
+{
+    struct start start = {.engine = engine};
+    const struct gathering gathering = {.config = engine->options.config,
+                                        .rules = engine->rules,
+                                        .secrets = engine->options.secrets,
+                                        .context = &start,
+                                        .missing = on_missing,
+                                        .go_on = on_fetch};
+
+    for (;;) {
+        start.away.code = ERR_NONE;
+        const struct gathered found = gather(&gathering);
+        if (found.gave_up || atomic_load(&engine->stopping))
+            return 0;
+        if (found.refused > 0 || (found.away > 0 && !engine->options.config->secrets.wait_at_start))
+            return err_set(err, ERR_SECRET, "not started: what was logged above cannot be had (%zu %s)",
+                           found.refused + found.away,
+                           found.refused + found.away == 1 ? "secret" : "secrets");
+        say_awaited(&start, found.away);
+        if (found.away == 0)
+            return 0;
+        pause_start(&start);
     }
 }
 
@@ -287,17 +371,20 @@ int engine_run(struct engine *engine, struct err *err)
 {
     uint64_t watchdog_us = 0;
 
-    if (watch_secrets(engine, err) != 0)
+    engine->started_ms = clock_mono_ms();
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+        engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
+    if (watch_secrets(engine, err) != 0 || gather_secrets(engine, err) != 0)
         return -1;
+    if (atomic_load(&engine->stopping))
+        return 0;
     engine->planned = true;
     if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0 ||
         make_lane(engine, err) != 0)
-        return -1;
+        return atomic_load(&engine->stopping) ? 0 : -1;
     give_secrets(engine, true);
     engine->started_ms = clock_mono_ms();
     engine->resolve_ms = engine->started_ms + RESOLVE_MS;
-    if (sd_watchdog_enabled(0, &watchdog_us) > 0)
-        engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
     if (start_lane(engine, atomic_load(&engine->lane), err) != 0)
         return -1;
     look_after(engine);

@@ -113,7 +113,7 @@ class Fake:
     """An HTTP server on the loopback. `handler(method, path, headers, body)` gives (status, headers, body), or a
     function that gets the raw connection. Each request is kept in `seen`."""
 
-    def __init__(self, handler, tls=None):
+    def __init__(self, handler, tls=None, port=0):
         fake = self
         self.handler, self.seen = handler, []
 
@@ -147,7 +147,7 @@ class Fake:
             def handle_error(self, request, client_address):
                 pass  # a client that goes away is part of the tests
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.scheme = "http"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
