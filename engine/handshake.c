@@ -3,7 +3,7 @@
 
 #include "tls.h"
 
-#include "base/clock.h"
+#include "base/dial.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -174,7 +174,7 @@ bool handshake(const struct reach_server *server, int fd, const struct health_re
         reason = SSL_get_error(ssl, done);
         if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE)
             break;
-        if (!reach_wait(fd, reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, server->until_ms))
+        if (!dial_wait(fd, reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, server->until_ms))
             break;
     }
     fine = done == 1 ? tell_certificate(server, ssl, error, report) : tell_failure(reason, report);

@@ -7,7 +7,4 @@
 /* `fd` does not block. True when the server is one that is trusted; tells either way. */
 bool handshake(const struct reach_server *server, int fd, const struct health_report *report);
 
-/* Wait for `events` of poll(2); false when the time is over. */
-bool reach_wait(int fd, short events, int64_t until_ms);
-
 #endif
