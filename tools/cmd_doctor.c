@@ -163,41 +163,47 @@ static void add_rule(struct targets *targets, const struct rule *rule, struct se
 
 struct examining {
     const struct health_report *report;
-    bool saw_stream; /* it came as far as that */
-    struct span stream;
+    struct findings *findings;
 };
 
 static void on_step(void *context, const struct action_step *step)
 {
-    static const enum health health[] = {
-        [ACTION_GOOD] = HEALTH_FINE, [ACTION_BAD] = HEALTH_BROKEN, [ACTION_SKIPPED] = HEALTH_UNSEEN};
-    struct examining *examining = context;
+    static const enum health health[] = {[ACTION_GOOD] = HEALTH_FINE,
+                                         [ACTION_DOUBT] = HEALTH_DOUBT,
+                                         [ACTION_BAD] = HEALTH_BROKEN,
+                                         [ACTION_SKIPPED] = HEALTH_UNSEEN};
+    const struct examining *examining = context;
     char what[400];
 
     (void)snprintf(what, sizeof what, step->whom[0] ? "%s %s" : "%s", step->what, step->whom);
-    health_tell(examining->report, health[step->finding], what, "%s", step->text);
-    examining->saw_stream |= step->finding == ACTION_SKIPPED || span_is(examining->stream, step->whom);
+    if (step->finding == ACTION_BEGUN)
+        findings_progress(examining->findings, what);
+    else
+        health_tell(examining->report, health[step->finding], what, "%s", step->text);
 }
 
-/* Stream after stream; when the cluster does not come as far as the first, the others need not be tried. */
-static void look_at_target(const struct target *target, const struct health_report *report)
+/* Everything that shares the connection in one look. */
+static int look_at_target(const struct target *target, struct findings *findings)
 {
-    bool go_on = true;
+    const struct health_report report = findings_report(findings);
+    struct examining examining = {&report, findings};
+    struct span(*constants)[FIELDS_MOST] = calloc(target->action_count, sizeof *constants);
+    const struct span **lines = calloc(target->action_count, sizeof *lines);
+    const bool room = constants && lines;
 
-    for (size_t i = 0; i < target->action_count && go_on; i++) {
-        struct examining examining = {.report = report, .stream = stream_of(target->actions[i])};
-        struct span constants[FIELDS_MOST];
-
-        constants_of(target->actions[i], constants);
-        target->type->examine(constants, &target->settings->settings, on_step, &examining);
-        go_on = examining.saw_stream;
+    for (size_t i = 0; room && i < target->action_count; i++) {
+        constants_of(target->actions[i], constants[i]);
+        lines[i] = constants[i];
     }
+    if (room)
+        target->type->examine(lines, target->action_count, &target->settings->settings, on_step, &examining);
+    free(lines);
+    free(constants);
+    return room ? 0 : -1;
 }
 
 static void look_at_targets(const struct targets *targets, struct findings *findings)
 {
-    const struct health_report report = findings_report(findings);
-
     for (size_t i = 0; i < targets->count; i++) {
         const struct target *target = &targets->items[i];
 
@@ -206,7 +212,7 @@ static void look_at_targets(const struct targets *targets, struct findings *find
                            target->more);
         else
             findings_begin(findings, "%s of rule %s", target->type->name, target->rule);
-        look_at_target(target, &report);
+        findings->failed |= look_at_target(target, findings) != 0;
         findings_end(findings);
     }
 }

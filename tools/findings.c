@@ -80,6 +80,15 @@ void findings_begin(struct findings *findings, const char *format, ...)
         (void)fprintf(stderr, "\rlooking at %.60s ...\033[K", findings->section);
 }
 
+void findings_progress(struct findings *findings, const char *what)
+{
+    char *clean = paint_terminal(stderr) ? clean_copy(what) : NULL;
+
+    if (clean)
+        (void)fprintf(stderr, "\rlooking at %.40s: %.60s ...\033[K", findings->section, clean);
+    free(clean);
+}
+
 static void print_row(const struct finding_row *row, const char *section, size_t width)
 {
     const char *word = looks[row->health].word, *what = row->what ? row->what : "",

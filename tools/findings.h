@@ -24,6 +24,8 @@ struct findings {
 
 /* Begin a section; on a terminal, standard error shows what is being looked at. */
 void findings_begin(struct findings *findings, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* On a terminal, show what of the section is being looked at. */
+void findings_progress(struct findings *findings, const char *what);
 /* Print its rows on standard output and forget them. */
 void findings_end(struct findings *findings);
 void findings_done(struct findings *findings);

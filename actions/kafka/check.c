@@ -182,7 +182,7 @@ static void check_material(const struct settings *settings, struct report *repor
         if (left < 0)
             report_warn(report, PLACE(from(settings, PROP_KEYSTORE)),
                         "our own certificate %s ended on %s; brokers will refuse it", material.subject, day);
-        else if (left < (int64_t)14 * 86400)
+        else if (left < (int64_t)SOON_DAYS * 86400)
             report_warn(report, PLACE(from(settings, PROP_KEYSTORE)), "our own certificate %s ends on %s",
                         material.subject, day);
     }

@@ -4,11 +4,13 @@
 #include "words.h"
 
 #include "base/auto.h"
+#include "base/dial.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -62,57 +64,140 @@ static SSL_CTX *context_of(const struct material *material)
     return context;
 }
 
+/* ---- what is told ---- */
+
+struct certificate {
+    char names[240], subject[120], issuer[120], end[32];
+    int days; /* until it ends; negative: since */
+};
+
+static void look_at_certificate(const X509 *from, struct certificate *to)
+{
+    struct tm tm;
+    int seconds = 0;
+
+    peer_names(from, to->names, sizeof to->names);
+    peer_name_text(X509_get_subject_name(from), to->subject, sizeof to->subject);
+    peer_name_text(X509_get_issuer_name(from), to->issuer, sizeof to->issuer);
+    (void)ASN1_TIME_diff(&to->days, &seconds, NULL, X509_get0_notAfter(from));
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(from), &tm) == 1)
+        (void)strftime(to->end, sizeof to->end, "%Y-%m-%d", &tm);
+}
+
 /* `host` NULL: the certificate may be for anybody. */
-static void tell(const struct examination *to, SSL *tls, const char *host, const char *whom)
+static bool tell(const struct examination *to, SSL *tls, const char *host, const char *whom)
 {
     X509 *certificate = SSL_get1_peer_certificate(tls);
     long result = SSL_get_verify_result(tls);
-    char names[400] = "nobody", end[32] = "";
-    struct tm tm;
+    struct certificate seen = {.names = "nobody"};
 
     if (certificate && result == X509_V_OK && host && !peer_is_for(certificate, host))
         result = X509_V_ERR_HOSTNAME_MISMATCH;
-    if (certificate) {
-        peer_names(certificate, names, sizeof names);
-        if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1)
-            (void)strftime(end, sizeof end, "%Y-%m-%d", &tm);
-    }
-    if (result == X509_V_OK)
-        examined(to, "TLS", whom, ACTION_GOOD, "%s; certificate for %s, until %s", SSL_get_version(tls),
-                 names, end);
-    else
-        examined(to, "TLS", whom, ACTION_BAD, "%s (certificate for %s, until %s)",
-                 certificate_words((int)result), names, end);
+    if (certificate)
+        look_at_certificate(certificate, &seen);
     X509_free(certificate);
+    if (result == X509_V_OK)
+        examined(to, "TLS", whom, seen.days < SOON_DAYS ? ACTION_DOUBT : ACTION_GOOD,
+                 "%s; certificate for %s, until %s (%d days%s), %s by %s; trusted by %s",
+                 SSL_get_version(tls), seen.names, seen.end, seen.days,
+                 seen.days < SOON_DAYS ? ": it must be renewed there" : "", seen.subject, seen.issuer,
+                 to->trust);
+    else
+        examined(to, "TLS", whom, ACTION_BAD, "%s (certificate for %s, until %s, %s by %s; we trust %s)",
+                 certificate_words((int)result), seen.names, seen.end, seen.subject, seen.issuer, to->trust);
+    return result == X509_V_OK;
 }
 
-void examine_tls(const struct examination *to, int socket, const char *host, const char *whom,
-                 const struct material *material, bool check_host)
+/* Nothing that TLS would say: a plain broker takes our first bytes for the size of a request, and hangs up.
+ */
+static bool is_no_tls(int reason, unsigned long code)
 {
-    SSL_CTX *context = context_of(material);
-    SSL *tls = context ? SSL_new(context) : NULL;
-    char reason[160], name[256];
-
-    if (!tls || SSL_set_fd(tls, socket) != 1) {
-        examined(to, "TLS", whom, ACTION_BAD, "OpenSSL gives no connection");
-        goto out;
+    if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE)
+        return false;
+    switch (ERR_GET_REASON(code)) {
+    case 0:
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_HTTP_REQUEST: return true;
+    default: return ERR_GET_LIB(code) != ERR_LIB_SSL;
     }
-    (void)snprintf(name, sizeof name, "%s", host); /* OpenSSL's macro wants it not const */
-    (void)SSL_set_tlsext_host_name(tls, name);
+}
+
+static bool tell_failure(const struct examination *to, const char *whom, int reason, bool *is_plain)
+{
+    unsigned long code = ERR_peek_error();
+    const char *text = code ? ERR_reason_error_string(code) : NULL;
+
+    *is_plain = is_no_tls(reason, code);
+    if (*is_plain)
+        return false; /* the caller asks what it is instead */
+    if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE)
+        examined(to, "TLS", whom, ACTION_BAD,
+                 "it takes the connection and does not answer in time; is it overloaded, is a proxy in "
+                 "between?");
+    else
+        examined(to, "TLS", whom, ACTION_BAD, "no handshake: %s", text ? text : "no reason given");
+    return false;
+}
+
+/* ---- the handshake ---- */
+
+/* Returns 1, or what SSL_get_error says in `*reason`. */
+static int shake_hands(SSL *tls, int socket, int64_t until_ms, int *reason)
+{
+    int done;
+
     ERR_clear_error();
-    if (SSL_connect(tls) == 1) {
-        tell(to, tls, check_host ? host : NULL,
-             whom); /* the check never breaks the handshake here: all of it is to be seen */
-    } else {
-        unsigned long code = ERR_peek_last_error();
-        const char *text = code ? ERR_reason_error_string(code) : NULL;
-
-        (void)snprintf(reason, sizeof reason, "%s",
-                       text ? text : "the broker hangs up: does this listener speak TLS?");
-        examined(to, "TLS", whom, ACTION_BAD, "no handshake: %s", reason);
+    while ((done = SSL_connect(tls)) != 1) {
+        *reason = SSL_get_error(tls, done);
+        if (*reason != SSL_ERROR_WANT_READ && *reason != SSL_ERROR_WANT_WRITE)
+            return done;
+        if (!dial_wait(socket, *reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, until_ms))
+            return done;
     }
-out:
+    return done;
+}
+
+bool examine_tls(const struct examination *to, int socket, const char *host, const char *whom,
+                 int64_t until_ms, bool *is_plain)
+{
+    const bool check_host = span_is(setting_text(to->settings, PROP_HOSTNAME), "https");
+    SSL_CTX *context = context_of(to->material);
+    SSL *tls = context ? SSL_new(context) : NULL;
+    char name[256];
+    int reason = SSL_ERROR_NONE;
+    bool good = false;
+
+    *is_plain = false;
+    (void)snprintf(name, sizeof name, "%s", host); /* OpenSSL's macro wants it not const */
+    if (!tls || SSL_set_fd(tls, socket) != 1 ||
+        (!dial_is_address(host) && SSL_set_tlsext_host_name(tls, name) != 1))
+        examined(to, "TLS", whom, ACTION_BAD, "OpenSSL gives no connection");
+    else if (shake_hands(tls, socket, until_ms, &reason) == 1)
+        good = tell(to, tls, check_host ? host : NULL, whom); /* the handshake goes on whatever is wrong */
+    else
+        good = tell_failure(to, whom, reason, is_plain);
     ERR_clear_error();
     SSL_free(tls);
     SSL_CTX_free(context);
+    return good;
+}
+
+bool examine_speaks_tls(int socket, int64_t until_ms)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *tls = context ? SSL_new(context) : NULL;
+    int reason = SSL_ERROR_NONE;
+    bool speaks = false;
+
+    if (tls && SSL_set_fd(tls, socket) == 1) {
+        speaks = shake_hands(tls, socket, until_ms, &reason) == 1;
+        if (!speaks && reason == SSL_ERROR_SSL)
+            speaks = !is_no_tls(reason, ERR_peek_error()); /* it refuses us in TLS's own words */
+    }
+    ERR_clear_error();
+    SSL_free(tls);
+    SSL_CTX_free(context);
+    return speaks;
 }

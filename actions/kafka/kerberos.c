@@ -25,7 +25,8 @@ struct kerberos {
     bool stop, has_tickets;
     int wake_fd;
     int64_t tickets_end; /* seconds since 1970 */
-    int64_t began_ms;    /* monotonic */
+    int64_t skew_s;
+    int64_t began_ms; /* monotonic */
     char why[256];
     char principal[KEYTAB_NAME_MAX], keytab[64], cache[64];
     krb5_context context; /* of the thread, but for setting up */
@@ -147,7 +148,8 @@ static int fill_keytab(struct kerberos *kerberos, struct span bytes, struct err 
 /* ---- taking tickets: the thread ---- */
 
 /* New tickets into the cache. Between emptying and filling it a login may find it empty, and is repeated. */
-static krb5_error_code take_tickets(struct kerberos *kerberos, krb5_context context, int64_t *end)
+static krb5_error_code take_tickets(struct kerberos *kerberos, krb5_context context, int64_t *end,
+                                    int64_t *skew)
 {
     krb5_principal principal = NULL;
     krb5_ccache cache = NULL;
@@ -164,6 +166,7 @@ static krb5_error_code take_tickets(struct kerberos *kerberos, krb5_context cont
         (code = krb5_cc_store_cred(context, cache, &credentials)))
         goto out;
     *end = (int64_t)(uint32_t)credentials.times.endtime;
+    *skew = (int64_t)(uint32_t)credentials.times.authtime - (int64_t)time(NULL);
 out:
     if (cache)
         krb5_cc_close(context, cache);
@@ -186,11 +189,11 @@ static int64_t attempt(struct kerberos *kerberos, int64_t *retry_ms)
 {
     krb5_context context = NULL;
     krb5_error_code code = krb5_init_context(&context);
-    int64_t end = 0, left;
+    int64_t end = 0, skew = 0, left;
     char why[sizeof kerberos->why] = "";
 
     if (!code)
-        code = take_tickets(kerberos, context, &end);
+        code = take_tickets(kerberos, context, &end, &skew);
     if (code == KRB5_REALM_UNKNOWN && clock_mono_ms() - kerberos->began_ms < NEWS_MS) {
         krb5_free_context(context);
         return RETRY_FIRST_MS; /* the library looks at its configuration once a second at most */
@@ -207,6 +210,7 @@ static int64_t attempt(struct kerberos *kerberos, int64_t *retry_ms)
     if (!code) {
         kerberos->has_tickets = true;
         kerberos->tickets_end = end;
+        kerberos->skew_s = skew;
     }
     (void)pthread_mutex_unlock(&kerberos->lock);
     wake(kerberos);
@@ -370,6 +374,16 @@ bool kerberos_ready(struct kerberos *kerberos, char *why, size_t room)
     (void)snprintf(why, room, "%s", kerberos->why);
     (void)pthread_mutex_unlock(&kerberos->lock);
     return ready;
+}
+
+bool kerberos_ticket(struct kerberos *kerberos, struct kerberos_ticket *ticket)
+{
+    (void)pthread_mutex_lock(&kerberos->lock);
+    bool there = kerberos->has_tickets;
+    *ticket = (struct kerberos_ticket){.ends_s = kerberos->tickets_end, .skew_s = kerberos->skew_s};
+    (void)snprintf(ticket->principal, sizeof ticket->principal, "%s", kerberos->principal);
+    (void)pthread_mutex_unlock(&kerberos->lock);
+    return there;
 }
 
 const char *kerberos_cache(const struct kerberos *kerberos)

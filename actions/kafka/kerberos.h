@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct kerberos;
 
@@ -27,6 +28,14 @@ void kerberos_stop(struct kerberos *kerberos);
 
 /* Are there tickets? `why` says what went wrong last, "" if nothing. */
 bool kerberos_ready(struct kerberos *kerberos, char *why, size_t room);
+
+/* What there is, for people. False without tickets. */
+struct kerberos_ticket {
+    char principal[512];
+    int64_t ends_s; /* since 1970 */
+    int64_t skew_s; /* by how much the KDC's clock was ahead of ours */
+};
+bool kerberos_ticket(struct kerberos *kerberos, struct kerberos_ticket *ticket);
 
 /* The name of the cache, for gss_krb5_ccache_name; lives as long as `kerberos`. */
 const char *kerberos_cache(const struct kerberos *kerberos);

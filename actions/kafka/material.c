@@ -1,5 +1,6 @@
 #include "material.h"
 
+#include "peer.h"
 #include "store.h"
 
 #include "base/auto.h"
@@ -165,7 +166,7 @@ static int take_key(struct material *material, const struct store *store, struct
     if (!material->key || !material->chain)
         return err_memory(err);
     material->not_after = seconds_of(X509_get0_notAfter(own));
-    (void)X509_NAME_oneline(X509_get_subject_name(own), material->subject, sizeof material->subject);
+    peer_name_text(X509_get_subject_name(own), material->subject, sizeof material->subject);
     return 0;
 }
 

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+enum { SOON_DAYS = 30 }; /* a certificate that ends within so many days is worth a warning */
+
 struct material {
     struct wiped *trust;       /* PEM certificates; NULL: the system's trust */
     const char *system_trust;  /* file or directory, borrowed; when `trust` is NULL and it is needed */

@@ -120,7 +120,13 @@ struct action_events {
 
 /* ---- looking into it, for `doctor` ---- */
 
-enum action_finding { ACTION_GOOD, ACTION_BAD, ACTION_SKIPPED };
+enum action_finding {
+    ACTION_GOOD,
+    ACTION_DOUBT, /* works, and will surprise somebody */
+    ACTION_BAD,
+    ACTION_SKIPPED,
+    ACTION_BEGUN, /* not a finding: this is looked at now, and may take a while; no text */
+};
 
 /* One thing that was tried. All text is valid during the callback, and free of secrets. */
 struct action_step {
@@ -179,10 +185,10 @@ struct action_type {
     void (*close)(struct action_client *client, int wait_ms);
 
     /* Try what a client of these settings needs, one thing after another: names, connections, certificates,
-     * login, rights on the constant fields (`constants` as for check). Nothing is delivered. Blocks for as
-     * long as the network does, so never on a lane; `settings` are expanded. NULL: there is nothing to try.
-     */
-    void (*examine)(const struct span *constants, const struct action_settings *settings,
+     * login, and rights on the streams of the actions that share it: `constants[0]` to `[count - 1]`, each
+     * as for check. Nothing is delivered. Blocks, a minute at most, so never on a lane; `settings` are
+     * expanded. NULL: there is nothing to try. */
+    void (*examine)(const struct span *const *constants, size_t count, const struct action_settings *settings,
                     void (*step)(void *context, const struct action_step *step), void *context);
 };
 

@@ -12,7 +12,7 @@
  * Answers, a line each: `state ID STATE text`, `sum ID delivered wait refused failed open`, `said ID OUTCOME
  * CODE text` (the first of equal ones), `refused ID HOW text` (send), `error ID
  * text` (open), `updated ID 0|1`, `closed ID`, `finding SEVERITY text`, `checked`,
- * `step WHAT GOOD|BAD|SKIPPED WHOM: text`, `examined`. */
+ * `step WHAT GOOD|DOUBT|BAD|SKIPPED WHOM: text`, `examined`. */
 #include "kafka/kafka.h"
 
 #include "base/clock.h"
@@ -246,9 +246,11 @@ static void check(void)
 
 static void on_step(void *context, const struct action_step *step)
 {
-    static const char *const findings[] = {"GOOD", "BAD", "SKIPPED"};
+    static const char *const findings[] = {"GOOD", "DOUBT", "BAD", "SKIPPED"};
 
     (void)context;
+    if (step->finding == ACTION_BEGUN)
+        return;
     printf("step %s %s %s: %s\n", step->what, findings[step->finding], step->whom, step->text);
 }
 
@@ -260,7 +262,7 @@ static void examine(const char *topic)
     for (size_t i = 0; topic && kafka_action_type.fields[i].name; i++)
         if (strcmp(kafka_action_type.fields[i].name, "topic") == 0)
             constants[i] = span_of(topic);
-    kafka_action_type.examine(constants, &settings, on_step, NULL);
+    kafka_action_type.examine(&(const struct span *){constants}, 1, &settings, on_step, NULL);
     printf("examined\n");
 }
 

@@ -5,6 +5,8 @@
 #include "store.h"
 #include "tls_fixture.h"
 
+#include "base/clock.h"
+
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,35 +63,65 @@ static void the_client_judges(void **state)
 }
 
 static enum action_finding finding;
+static char said[600];
 
 static void hear(void *context, const struct action_step *step)
 {
     (void)context;
     finding = step->finding;
+    (void)snprintf(said, sizeof said, "%s", step->text);
+}
+
+/* What doctor says of a certificate that it trusts. */
+static bool doctor_says(const char *names, const char *host, long begin_s, long end_s)
+{
+    struct identity identity = identity_new(names, begin_s, end_s);
+    STACK_OF(X509) *trusted = sk_X509_new_null();
+    struct tls_server server;
+    static const struct settings settings; /* as they are when a rule says nothing */
+    bool is_plain;
+
+    (void)sk_X509_push(trusted, identity.certificate);
+    struct material material = {.trust = store_certificates_pem(trusted)};
+    const struct examination to = {
+        .step = hear, .settings = &settings, .material = &material, .trust = "the test"};
+    tls_server_start(&server, &identity);
+    bool good = examine_tls(&to, server.ours, host, host, clock_mono_ms() + 60000, &is_plain);
+    assert_false(is_plain);
+    tls_server_end(&server);
+    material_done(&material);
+    sk_X509_free(trusted);
+    identity_done(&identity);
+    return good;
 }
 
 static void doctor_judges(void **state)
 {
     const struct row *row = *state;
-    struct identity identity = identity_new(row->names, 0, 90 * 86400);
-    STACK_OF(X509) *trusted = sk_X509_new_null();
-    struct tls_server server;
-    const struct examination to = {hear, NULL};
 
-    (void)sk_X509_push(trusted, identity.certificate);
-    struct material material = {.trust = store_certificates_pem(trusted)};
-    tls_server_start(&server, &identity);
-    examine_tls(&to, server.ours, row->host, row->host, &material, true);
+    assert_int_equal(doctor_says(row->names, row->host, 0, 90 * 86400), row->good);
     assert_int_equal(finding, row->good ? ACTION_GOOD : ACTION_BAD);
-    tls_server_end(&server);
-    material_done(&material);
-    sk_X509_free(trusted);
-    identity_done(&identity);
+    assert_non_null(strstr(said, "CN=unit test by CN=unit test"));
+    assert_non_null(strstr(said, "the test"));
+}
+
+static void doctor_warns_before_the_end(void **state)
+{
+    (void)state;
+    assert_true(doctor_says("DNS:a.test", "a.test", 0, 31 * 86400 + 60));
+    assert_int_equal(finding, ACTION_GOOD);
+    assert_true(doctor_says("DNS:a.test", "a.test", 0, 29 * 86400 + 60));
+    assert_int_equal(finding, ACTION_DOUBT);
+    assert_non_null(strstr(said, "(29 days: it must be renewed there)"));
+    assert_false(doctor_says("DNS:a.test", "a.test", -86400, -60));
+    assert_non_null(strstr(said, "has ended"));
+    assert_false(doctor_says("DNS:a.test", "a.test", 86400, 2 * 86400));
+    assert_non_null(strstr(said, "not valid yet"));
 }
 
 int main(void)
 {
-    struct CMUnitTest tests[2 * ROWS];
+    struct CMUnitTest tests[2 * ROWS + 1];
     char names[2 * ROWS][80];
 
     (void)signal(SIGPIPE, SIG_IGN);
@@ -100,5 +132,6 @@ int main(void)
                                        .test_func = i < ROWS ? the_client_judges : doctor_judges,
                                        .initial_state = (void *)(uintptr_t)&rows[i % ROWS]};
     }
+    tests[2 * ROWS] = (struct CMUnitTest)cmocka_unit_test(doctor_warns_before_the_end);
     return cmocka_run_group_tests_name("broker's certificate", tests, NULL, NULL);
 }

@@ -172,7 +172,7 @@ static const struct words_row {
      {.error = RD_KAFKA_RESP_ERR__SSL,
       .text = "ssl://localhost:9093/bootstrap: SSL handshake failed: certificate verify failed",
       .x509_error = X509_V_ERR_HOSTNAME_MISMATCH,
-      .x509_subject = "/CN=otherhost"},
+      .x509_subject = "CN=otherhost"},
      "localhost:9093: the broker's certificate is for another host name"},
     {"certificate_demanded",
      {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
