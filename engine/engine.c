@@ -132,7 +132,7 @@ static void give_secrets(struct engine *engine, bool first)
         if (rule->disabled || render_secrets_learn(known, rule, &err) == 0)
             continue;
         engine->secrets_missing = true;
-        if (first)
+        if (first || !missed_before)
             log_error("secrets", "rule %s: %s; tried again until it is there", rule->name, err.text);
     }
     if (missed_before && !engine->secrets_missing)
@@ -160,6 +160,7 @@ static void on_secret(void *context, const struct secrets_event *event)
     case SECRETS_LOST:
         log_error("secrets", "\"" SPAN_FMT "\" in backend \"%s\" can be used no longer: %s",
                   SPAN_ARG(event->id), event->backend, event->text);
+        atomic_store(&engine->secrets_changed, true); /* who needs it is told, and goes on with what he has */
         break;
     }
 }

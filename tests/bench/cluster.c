@@ -3,6 +3,8 @@
  *     cluster TOPIC PARTITIONS        prints the bootstrap servers; then a command a line on standard input:
  *     count                           how many records the topic has had, printed as a number
  *     rtt MILLISECONDS                answer later
+ *     refuse CODE                     answer the next Produce request with that error of the Kafka protocol
+ *     forget                          answer the next Produce request in an hour
  *
  * Ends with standard input. It keeps the last 5 MiB of a partition, and counts all. */
 #include <librdkafka/rdkafka.h>
@@ -13,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+enum { API_PRODUCE = 0 }; /* of the Kafka protocol */
 
 /* The mock cluster leaves Nagle's algorithm on, which with delayed acknowledgements costs 40 ms whenever two
  * small requests are in flight. It is linked statically, so it calls this one. */
@@ -59,7 +63,7 @@ static long long count(rd_kafka_t *consumer, const char *topic, int partitions)
 int main(int argc, char **argv)
 {
     char line[64];
-    int partitions = argc == 3 ? atoi(argv[2]) : 0, rtt;
+    int partitions = argc == 3 ? atoi(argv[2]) : 0, number;
 
     if (partitions <= 0) {
         (void)fprintf(stderr, "usage: cluster TOPIC PARTITIONS\n");
@@ -75,8 +79,13 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin)) {
         if (strcmp(line, "count\n") == 0)
             (void)printf("%lld\n", count(consumer, argv[1], partitions));
-        else if (sscanf(line, "rtt %d", &rtt) == 1)
-            (void)rd_kafka_mock_broker_set_rtt(cluster, -1, rtt);
+        else if (sscanf(line, "rtt %d", &number) == 1)
+            (void)rd_kafka_mock_broker_set_rtt(cluster, -1, number);
+        else if (sscanf(line, "refuse %d", &number) == 1)
+            rd_kafka_mock_push_request_errors(cluster, API_PRODUCE, 1, (rd_kafka_resp_err_t)number);
+        else if (strcmp(line, "forget\n") == 0)
+            (void)rd_kafka_mock_broker_push_request_error_rtts(cluster, 1, API_PRODUCE, 1,
+                                                               RD_KAFKA_RESP_ERR_NO_ERROR, 3600000);
         (void)fflush(stdout);
     }
     rd_kafka_destroy(consumer);

@@ -259,6 +259,19 @@ class Kafka:
                         f"{count} records in {topic}", seconds)
 
 
+class Cluster(Kafka):
+    """A Kafka of this scenario alone."""
+
+    def __init__(self, folder, cleanup, name, nodes):
+        self.folder, self.serial, self.dir = folder, 0, os.path.join(folder, name)
+        done = subprocess.run([TESTBED, "start", self.dir, str(nodes)], check=False, capture_output=True, text=True)
+        cleanup.callback(lambda: subprocess.run([TESTBED, "stop", self.dir], check=False, capture_output=True))
+        check(done.returncode == 0, f"kafka-testbed start: {done.stderr}")
+        with open(os.path.join(self.dir, "env"), encoding="utf-8") as file:
+            self.env = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+        self.servers = self.env["KT_PLAIN"].replace("localhost", "127.0.0.1")
+
+
 def rule(sql, topic, servers, error_topic=None, **fields):
     """An AWS rule document with one Kafka action."""
     properties = fields.pop("properties", {})

@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """The Kafka action through what happens to clusters: refused records, topics and rights that come and go, changed passwords,
-crashes, stops, a lost leader, a cluster replaced behind its name. Nothing is lost, and only bad records fail."""
+crashes, stops, a lost leader. Nothing is lost, and only bad records fail."""
 
 import os
-import socket
 import subprocess
-import threading
 import time
 
 from kafka_action import Action
-from lib import TESTBED, Kafka, check, main, wait_for
+from lib import TESTBED, Cluster, Kafka, check, main, wait_for
 
 
 def plain(kafka, **more):
@@ -114,23 +112,6 @@ def an_unknown_topic_is_refused_and_heals(folder, cleanup):
     check(numbers(kafka, topic) == [1, 2, 3, 4], "all arrive")
 
 
-def a_topic_deleted_and_created_again_loses_nothing(folder, cleanup):
-    """After more than the 30 s in which librdkafka would forgive."""
-    kafka = Kafka(folder)
-    topic = kafka.topic("phoenix")
-    action = opened(cleanup, plain(kafka), again=True)
-    action.send(topic, 5)
-    action.wait_delivered(5)
-    time.sleep(32)
-    delete_topic(kafka, topic)
-    action.send(topic, 50)
-    time.sleep(10)
-    probe(kafka, "topic", topic, "1")
-    action.wait_delivered(55, seconds=120)
-    action.end()
-    check(numbers(kafka, topic) == list(range(6, 56)), "all records since are there")
-
-
 def thirty_topics_come_and_go(folder, cleanup):
     kafka = Kafka(folder)
     topics = [f"flap.{os.getpid()}.{n}" for n in range(30)]
@@ -221,19 +202,6 @@ def crashes_and_stops_lose_nothing(folder, cleanup):
     check(numbers(kafka, topic) == list(range(1, 6001)), "all arrive")
 
 
-class Cluster(Kafka):
-    """A test bed of this scenario alone."""
-
-    def __init__(self, folder, cleanup, name, nodes):
-        self.folder, self.serial, self.dir = folder, 0, os.path.join(folder, name)
-        done = subprocess.run([TESTBED, "start", self.dir, str(nodes)], check=False, capture_output=True, text=True)
-        cleanup.callback(lambda: subprocess.run([TESTBED, "stop", self.dir], check=False, capture_output=True))
-        check(done.returncode == 0, f"kafka-testbed start: {done.stderr}")
-        with open(os.path.join(self.dir, "env"), encoding="utf-8") as file:
-            self.env = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
-        self.servers = self.env["KT_PLAIN"].replace("localhost", "127.0.0.1")
-
-
 def three_brokers_lose_leaders_and_replicas(folder, cleanup):
     Kafka(folder)  # skips where there is no Kafka
     kafka = Cluster(folder, cleanup, "three", 3)
@@ -253,56 +221,6 @@ def three_brokers_lose_leaders_and_replicas(folder, cleanup):
     action.wait_delivered(6200, seconds=180)
     action.end()
     check(numbers(kafka, "replicated") == list(range(1, 6201)), "all arrive")
-
-
-def a_cluster_replaced_behind_its_name_is_found(folder, cleanup):
-    """bootstrap.servers names a forwarder; first it leads to one cluster, then to another."""
-    first, second = Kafka(folder), Cluster(folder, cleanup, "second", 1)
-    topic = first.topic("moved")
-    probe(second, "topic", topic, "1")
-    target = [first.servers]
-    listener = socket.create_server(("127.0.0.1", 0))
-    cleanup.callback(listener.close)
-
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def forward():
-        while True:
-            try:
-                near = listener.accept()[0]
-                host, port = target[0].split(":")
-                far = socket.create_connection((host, int(port)))
-            except OSError:
-                if listener.fileno() < 0:
-                    return
-                near.close()
-                continue
-            for pair in ((near, far), (far, near)):
-                threading.Thread(target=pump, args=pair, daemon=True).start()
-
-    threading.Thread(target=forward, daemon=True).start()
-    action = opened(cleanup, plain(first, **{"bootstrap.servers": f"127.0.0.1:{listener.getsockname()[1]}"}), again=True)
-    action.send(topic, 10)
-    action.wait_delivered(10)
-    target[0] = second.servers
-    first.testbed("kill")
-    try:
-        action.send(topic, 20)
-        action.wait_delivered(30, seconds=120)
-    finally:
-        first.testbed("restart")
-    action.end()
-    check(numbers(second, topic) == list(range(11, 31)), "the new cluster has what came later")
 
 
 def opening_and_closing_fifty_times_leaves_nothing(folder, cleanup):
@@ -326,5 +244,4 @@ def opening_and_closing_fifty_times_leaves_nothing(folder, cleanup):
 main(only_the_bad_record_of_a_batch_fails, small_records_in_a_large_batch_arrive, partitions_are_what_the_cluster_says,
      a_right_that_comes_later_heals, an_unknown_topic_is_refused_and_heals, a_changed_password_is_taken_in_place,
      a_wrong_password_that_is_corrected_heals, crashes_and_stops_lose_nothing, opening_and_closing_fifty_times_leaves_nothing,
-     a_topic_deleted_and_created_again_loses_nothing, thirty_topics_come_and_go, a_cluster_replaced_behind_its_name_is_found,
-     three_brokers_lose_leaders_and_replicas)
+     thirty_topics_come_and_go, three_brokers_lose_leaders_and_replicas)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 
-from lib import Daemon, Kafka, Mosquitto, check, main, rule
+from lib import Daemon, Kafka, Mosquitto, check, main, rule, wait_for
 
 SQL = "SELECT * FROM 'n/+'"
 
@@ -24,7 +24,7 @@ class Secrets:
     def put(self, name, content):
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         if isinstance(content, dict):
-            self.planted.update(content.values())
+            self.planted.add(content["password"])
         with open(os.path.join(self.folder, ".new"), "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(data)
         os.rename(os.path.join(self.folder, ".new"), os.path.join(self.folder, name))
@@ -58,9 +58,9 @@ def binary(name):
     return f"${{get_secret('{name}', 'SecretBinary', '')}}"
 
 
-def scram(kafka, user):
-    return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512", "sasl.scram.username": user,
-            "sasl.scram.password": secret(user), "bootstrap.servers": kafka.env["KT_SASLPLAIN"], "broker.address.family": "v4"}
+def scram(kafka, name):
+    return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512", "sasl.scram.username": secret(name, "user"),
+            "sasl.scram.password": secret(name), "bootstrap.servers": kafka.env["KT_SASLPLAIN"], "broker.address.family": "v4"}
 
 
 def keystore(kafka):
@@ -103,6 +103,14 @@ def trust_other_clients(kafka, cleanup):
     cleanup.callback(lambda: (os.rename(properties + ".before", properties), kafka.testbed("restart")))
 
 
+def wait_refused(daemon, name):
+    def refused():
+        with open(daemon.process.log, encoding="utf-8", errors="replace") as file:
+            return any(f"rule {name}: " in line and "refuses the user name or the password" in line for line in file)
+
+    wait_for(refused, f"rule {name} to be refused")
+
+
 def check_arrived(kafka, topic, count):
     lost, doubled = kafka.wait_numbers(topic, count)
     check(lost == 0, f"{topic}: {lost} of {count} lost")
@@ -117,12 +125,20 @@ def check_arrived(kafka, topic, count):
 
 def every_credential_changes_under_load(folder, cleanup):
     kafka, secrets, mine = Kafka(folder), Secrets(folder), str(os.getpid())
-    names = ("first", "second", "wrong", "keytab", "keystore")
+    scrams = ("first", "second", "wrong", "corrected", "renamed")
+    names = (*scrams, "keytab", "keystore")
     topics = {name: kafka.topic(f"rotate.{name}") for name in names}
-    users = {name: f"{name}{mine}" for name in names[:3]}
-    for user in users.values():
-        kafka.probe("scram", user, f"old-pass-{user}")
-        secrets.put(user, {"password": f"old-pass-{user}"})
+    users = {name: f"{name}{mine}" for name in (*scrams, "successor")}
+
+    def in_kafka(name, password):
+        kafka.probe("scram", users[name], password)
+
+    def in_secrets(name, password, user=None):
+        secrets.put(name, {"user": users[user or name], "password": password})
+
+    for name in scrams:
+        in_kafka(name, f"old-pass-{name}")
+        in_secrets(name, f"old-pass-{name}")
     principal, table = f"rotate{mine}", os.path.join(folder, "keytab")
     kadmin(kafka, f'addprinc -maxlife "10 seconds" -randkey {principal}', f"ktadd -k {table} {principal}")
     with open(table, "rb") as file:
@@ -136,7 +152,7 @@ def every_credential_changes_under_load(folder, cleanup):
     os.chmod(passwords, 0o644)
     broker = Mosquitto(folder, f"password_file {passwords}").start()
     cleanup.callback(broker.stop)
-    properties = {**{name: scram(kafka, users[name]) for name in names[:3]}, "keytab": gssapi(kafka, principal),
+    properties = {**{name: scram(kafka, name) for name in scrams}, "keytab": gssapi(kafka, principal),
                   "keystore": keystore(kafka)}
     daemon = Daemon(folder, broker, {name: rule(SQL, topics[name], "", properties=properties[name]) for name in names},
                     more=f"secrets: {{cache: 1s, backends: {{files: {{type: directory, path: {secrets.folder}}}}}}}",
@@ -145,14 +161,19 @@ def every_credential_changes_under_load(folder, cleanup):
     cleanup.callback(daemon.kill)
     load = Load(broker)
 
-    # In Kafka first, in the secrets first, and a wrong one.
-    kafka.probe("scram", users["first"], "new-pass-first")
-    secrets.put(users["first"], {"password": "new-pass-first"})
-    secrets.put(users["second"], {"password": "new-pass-second"})
-    secrets.put(users["wrong"], {"password": "wrong-pass-typo"})
-    for name in names[:3]:
+    # In Kafka first, in the secrets first, a wrong one, another user.
+    in_kafka("first", "new-pass-first")
+    in_secrets("first", "new-pass-first")
+    in_secrets("second", "new-pass-second")
+    in_secrets("wrong", "wrong-pass-typo")
+    in_kafka("successor", "new-pass-successor")
+    in_secrets("renamed", "new-pass-successor", "successor")
+    for name in ("first", "second", "wrong"):
         daemon.process.wait_said(f"rule {name}: its new password is used")
-    kafka.probe("scram", users["second"], "new-pass-second")
+    daemon.process.wait_said("rule renamed: the connection made with its new settings is in use")
+    in_kafka("second", "new-pass-second")
+    in_kafka("renamed", "other-pass-renamed")
+    in_kafka("corrected", "other-pass-corrected")
 
     # A new key: the KDC refuses the old one.
     os.unlink(table)
@@ -178,8 +199,10 @@ def every_credential_changes_under_load(folder, cleanup):
     trust_other_clients(kafka, cleanup)
     kafka.testbed("restart")
     daemon.process.wait_said("rule keystore: the connection made with its new settings is in use")
-    daemon.process.wait_said("refuses the user name or the password")
-    secrets.put(users["wrong"], {"password": f"old-pass-{users['wrong']}"})
+    wait_refused(daemon, "wrong")
+    wait_refused(daemon, "corrected")
+    in_secrets("wrong", "old-pass-wrong")
+    in_kafka("corrected", "old-pass-corrected")
     count = load.stop()
     for name in names:
         check_arrived(kafka, topics[name], count)
