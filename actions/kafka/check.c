@@ -73,6 +73,8 @@ static void check_bootstrap(const struct settings *settings, struct report *repo
 
     if (is_set(settings, PROP_MOCK) || slot->is_template)
         return;
+    if (slot->wrong)
+        return;
     if (!slot->set) {
         report_error(report, PLACE(slot->from),
                      "bootstrap.servers is missing: name at least one broker, as host:port");
@@ -189,9 +191,40 @@ static void check_material(const struct settings *settings, struct report *repor
     material_done(&material);
 }
 
+/* A password, or a type, without the store that it is for. */
+static void check_passwords(const struct settings *settings, struct report *report)
+{
+    const bool key = is_set(settings, PROP_KEY), store = is_set(settings, PROP_KEYSTORE);
+    const struct {
+        enum prop_id id;
+        bool used;
+        const char *what;
+    } rows[] = {
+        {PROP_TRUST_PASSWORD, is_set(settings, PROP_TRUST), "ssl.truststore"},
+        {PROP_KEYSTORE_PASSWORD, store, "ssl.keystore"},
+        {PROP_KEY_PASSWORD, store || key, "ssl.keystore and no ssl.keystore.key"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (is_set(settings, rows[i].id) && !rows[i].used)
+            report_warn(report, PLACE(from(settings, rows[i].id)), "%s has no effect: there is no %s",
+                        called(settings, rows[i].id), rows[i].what);
+    if (is_set(settings, PROP_TRUST) && span_is(setting_text(settings, PROP_TRUST_TYPE), "NONE"))
+        report_warn(report, PLACE(from(settings, PROP_TRUST_TYPE)),
+                    "%s is NONE, but there is %s, which is used all the same",
+                    called(settings, PROP_TRUST_TYPE), called(settings, PROP_TRUST));
+    if (store && span_is(setting_text(settings, PROP_KEYSTORE_TYPE), "NONE"))
+        report_warn(report, PLACE(from(settings, PROP_KEYSTORE_TYPE)),
+                    "%s is NONE, but there is %s, which is used all the same",
+                    called(settings, PROP_KEYSTORE_TYPE), called(settings, PROP_KEYSTORE));
+}
+
 static void check_tls(const struct settings *settings, struct report *report)
 {
-    static const enum prop_id parts[] = {PROP_TRUST, PROP_KEYSTORE, PROP_KEY, PROP_CHAIN, PROP_CRL};
+    static const enum prop_id parts[] = {
+        PROP_TRUST, PROP_TRUST_PASSWORD, PROP_KEYSTORE,     PROP_KEYSTORE_PASSWORD,
+        PROP_KEY,   PROP_CHAIN,          PROP_KEY_PASSWORD, PROP_CRL,
+    };
     const struct slot *trust = &settings->slots[PROP_TRUST];
 
     if (is_set(settings, PROP_VERIFY) && span_is(settings->slots[PROP_VERIFY].text, "false"))
@@ -209,6 +242,7 @@ static void check_tls(const struct settings *settings, struct report *report)
         return;
     }
     check_versions(settings, report);
+    check_passwords(settings, report);
     if (span_is(setting_text(settings, PROP_HOSTNAME), "none"))
         report_warn(
             report, PLACE(from(settings, PROP_HOSTNAME)),
@@ -239,10 +273,16 @@ static void check_tls(const struct settings *settings, struct report *report)
 
 /* ---- SASL ---- */
 
+/* Written, if perhaps wrongly, which was told. */
+static bool is_written(const struct settings *settings, enum prop_id id)
+{
+    return settings->slots[id].set || settings->slots[id].wrong;
+}
+
 static void need(const struct settings *settings, bool there, const char *name, const char *because,
                  struct report *report)
 {
-    if (!there)
+    if (!there && !settings->slots[PROP_JAAS].wrong)
         report_error(report, PLACE(from(settings, PROP_MECHANISM)),
                      "%s is missing: sasl.mechanism %s needs it", name, because);
 }
@@ -254,34 +294,47 @@ static void check_login(const struct settings *settings, struct report *report)
     switch (settings->mechanism) {
     case MECHANISM_NONE: return;
     case MECHANISM_UNKNOWN:
-        if (!settings->slots[PROP_MECHANISM].is_template)
+        if (!is_written(settings, PROP_MECHANISM) && !settings->slots[PROP_JAAS].wrong)
             report_error(report, PLACE(from(settings, PROP_PROTOCOL)),
                          "sasl.mechanism is missing: security.protocol " SPAN_FMT " needs it",
                          SPAN_ARG(setting_text(settings, PROP_PROTOCOL)));
         return;
     case MECHANISM_PLAIN:
-        need(settings, is_set(settings, PROP_PLAIN_USERNAME) || is_set(settings, PROP_USERNAME),
+        need(settings, is_written(settings, PROP_PLAIN_USERNAME) || is_written(settings, PROP_USERNAME),
              "sasl.plain.username", "PLAIN", report);
-        need(settings, is_set(settings, PROP_PLAIN_PASSWORD) || is_set(settings, PROP_PASSWORD),
+        need(settings, is_written(settings, PROP_PLAIN_PASSWORD) || is_written(settings, PROP_PASSWORD),
              "sasl.plain.password", "PLAIN", report);
         return;
     case MECHANISM_SCRAM_SHA_256:
     case MECHANISM_SCRAM_SHA_512:
         name = settings->mechanism == MECHANISM_SCRAM_SHA_256 ? "SCRAM-SHA-256" : "SCRAM-SHA-512";
-        need(settings, is_set(settings, PROP_SCRAM_USERNAME) || is_set(settings, PROP_USERNAME),
+        need(settings, is_written(settings, PROP_SCRAM_USERNAME) || is_written(settings, PROP_USERNAME),
              "sasl.scram.username", name, report);
-        need(settings, is_set(settings, PROP_SCRAM_PASSWORD) || is_set(settings, PROP_PASSWORD),
+        need(settings, is_written(settings, PROP_SCRAM_PASSWORD) || is_written(settings, PROP_PASSWORD),
              "sasl.scram.password", name, report);
         return;
     case MECHANISM_GSSAPI:
-        need(settings, is_set(settings, PROP_KEYTAB), "sasl.kerberos.keytab", "GSSAPI", report);
-        need(settings, is_set(settings, PROP_SERVICE), "sasl.kerberos.service.name", "GSSAPI", report);
-        need(settings, is_set(settings, PROP_KDC), "sasl.kerberos.krb5.kdc", "GSSAPI", report);
-        need(settings, is_set(settings, PROP_REALM), "sasl.kerberos.krb5.realm", "GSSAPI", report);
-        need(settings, is_set(settings, PROP_PRINCIPAL), "sasl.kerberos.principal", "GSSAPI", report);
+        need(settings, is_written(settings, PROP_KEYTAB), "sasl.kerberos.keytab", "GSSAPI", report);
+        need(settings, is_written(settings, PROP_SERVICE), "sasl.kerberos.service.name", "GSSAPI", report);
+        need(settings, is_written(settings, PROP_KDC), "sasl.kerberos.krb5.kdc", "GSSAPI", report);
+        need(settings, is_written(settings, PROP_REALM), "sasl.kerberos.krb5.realm", "GSSAPI", report);
+        need(settings, is_written(settings, PROP_PRINCIPAL), "sasl.kerberos.principal", "GSSAPI", report);
         return;
     case MECHANISM_OAUTHBEARER:
-    case MECHANISM_AWS_MSK_IAM: return;
+        need(settings, is_written(settings, PROP_OAUTH_TOKEN) || is_written(settings, PROP_OAUTH_URL),
+             "sasl.oauthbearer.token.endpoint.url (or sasl.oauthbearer.token)", "OAUTHBEARER", report);
+        if (!is_written(settings, PROP_OAUTH_URL))
+            return;
+        need(settings, is_written(settings, PROP_OAUTH_ID), props[PROP_OAUTH_ID].name,
+             "OAUTHBEARER with a token endpoint", report);
+        need(settings, is_written(settings, PROP_OAUTH_SECRET), props[PROP_OAUTH_SECRET].name,
+             "OAUTHBEARER with a token endpoint", report);
+        return;
+    case MECHANISM_AWS_MSK_IAM:
+        if (settings->protocol != PROTOCOL_SASL_SSL)
+            report_error(report, PLACE(from(settings, PROP_PROTOCOL)),
+                         "sasl.mechanism AWS_MSK_IAM needs security.protocol to be SASL_SSL");
+        return;
     }
 }
 
@@ -332,6 +385,12 @@ static void check_built(const struct settings *settings, bool release, struct re
                     "sasl.mechanism %s is known, but this version cannot log in by it", name);
 }
 
+/* Read from a JAAS line, of which it is told once. */
+static bool is_of_jaas(const struct settings *settings, enum prop_id id)
+{
+    return id != PROP_JAAS && is_set(settings, PROP_JAAS) && from(settings, id) == from(settings, PROP_JAAS);
+}
+
 /* Fields of a mechanism that is not the one in force were probably left behind. */
 static void check_others(const struct settings *settings, struct report *report)
 {
@@ -362,7 +421,8 @@ static void check_others(const struct settings *settings, struct report *report)
     if (settings->mechanism == MECHANISM_UNKNOWN || settings->protocol == PROTOCOL_UNKNOWN)
         return;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (!is_set(settings, fields[i].id) || (fields[i].mechanisms & 1u << settings->mechanism))
+        if (!is_set(settings, fields[i].id) || (fields[i].mechanisms & 1u << settings->mechanism) ||
+            is_of_jaas(settings, fields[i].id))
             continue;
         if (settings->sasl)
             report_warn(report, PLACE(from(settings, fields[i].id)),
@@ -373,7 +433,11 @@ static void check_others(const struct settings *settings, struct report *report)
                         "%s has no effect: security.protocol is " SPAN_FMT, called(settings, fields[i].id),
                         SPAN_ARG(setting_text(settings, PROP_PROTOCOL)));
     }
-    if (!settings->sasl && is_set(settings, PROP_MECHANISM))
+    if (!settings->sasl && is_set(settings, PROP_JAAS))
+        report_warn(report, PLACE(from(settings, PROP_JAAS)),
+                    "%s has no effect: security.protocol is " SPAN_FMT, called(settings, PROP_JAAS),
+                    SPAN_ARG(setting_text(settings, PROP_PROTOCOL)));
+    if (!settings->sasl && is_set(settings, PROP_MECHANISM) && !is_of_jaas(settings, PROP_MECHANISM))
         report_warn(report, PLACE(from(settings, PROP_MECHANISM)),
                     "%s has no effect: security.protocol is " SPAN_FMT, called(settings, PROP_MECHANISM),
                     SPAN_ARG(setting_text(settings, PROP_PROTOCOL)));
@@ -397,7 +461,7 @@ static void check_exposure(const struct settings *settings, struct report *repor
         const struct slot *slot = &settings->slots[id];
 
         if (props[id].kind == KIND_SECRET && slot->set && !slot->is_template && slot->from &&
-            !slot->from->secret)
+            !slot->from->secret && !is_of_jaas(settings, (enum prop_id)id))
             report_warn(report, PLACE(slot->from),
                         "%s is written in plain text; ${get_secret('ID', 'SecretString', '')} keeps it out "
                         "of the file",

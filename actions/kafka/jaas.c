@@ -186,6 +186,21 @@ static int read_options(struct reader *in, struct settings *settings, size_t mod
     return in->kind == TOKEN_SEMICOLON ? 0 : -1;
 }
 
+/* The module gives the mechanism; one that is named besides must be its own. */
+static void check_mechanism(struct settings *settings, size_t module, const struct action_setting *from,
+                            struct report *report)
+{
+    struct slot *slot = &settings->slots[PROP_MECHANISM];
+    const char *own = modules[module].mechanism;
+
+    if (!slot->set && own[0] && !slot->wrong)
+        *slot = (struct slot){.text = span_of(own), .from = from, .set = true};
+    else if (slot->set && !slot->is_template &&
+             (own[0] ? !span_is(slot->text, own) : !span_starts_with(slot->text, "SCRAM-")))
+        report_error(report, PLACE(from), "%s is for %s (%s), but sasl.mechanism is " SPAN_FMT, from->name,
+                     own[0] ? own : "SCRAM", modules[module].module, SPAN_ARG(slot->text));
+}
+
 void jaas_read(struct settings *settings, const struct action_setting *from, struct span text,
                struct report *report)
 {
@@ -212,9 +227,7 @@ void jaas_read(struct settings *settings, const struct action_setting *from, str
                      from->name);
         goto out;
     }
-    if (modules[module].mechanism[0] && !settings->slots[PROP_MECHANISM].set)
-        settings->slots[PROP_MECHANISM] =
-            (struct slot){.text = span_of(modules[module].mechanism), .from = from, .set = true};
+    check_mechanism(settings, module, from, report);
 out:
     wipe(&in, sizeof in);
 }

@@ -86,7 +86,8 @@ static int check_type(const struct settings *settings, enum prop_id id, enum sto
     if (found == STORE_PKCS12 || found == STORE_JKS)
         if (strcmp(want, "PEM") != 0)
             return 0;
-    return err_set(err, ERR_VALUE, "%s says %s, but it is %s", props[id].name, want,
+    return err_set(err, ERR_VALUE, "%s says %s, but it is %s",
+                   settings->slots[id].from ? settings->slots[id].from->name : props[id].name, want,
                    store_format_name(found));
 }
 
@@ -101,6 +102,10 @@ static int read_slot(struct store *store, const struct settings *settings, enum 
         (type == PROP_COUNT || check_type(settings, type, store_format(wiped_reveal(bytes)), err) == 0))
         result = store_read(store, wiped_reveal(bytes), password, key_password, want_key, err);
     wiped_free(bytes);
+    if (result != 0 && err->code == ERR_SECRET && password.size == 0 && key_password.size == 0 &&
+        id != PROP_KEY) /* one sentence for every format */
+        err_set(err, ERR_SECRET, "the store needs its password: give %s",
+                props[id == PROP_TRUST ? PROP_TRUST_PASSWORD : PROP_KEYSTORE_PASSWORD].name);
     if (result != 0)
         err_prefix(err, "%s", settings->slots[id].from ? settings->slots[id].from->name : props[id].name);
     return result;

@@ -47,6 +47,25 @@ static const char *spelling_name(const void *context, size_t index)
     return prop_spelling(index, NULL);
 }
 
+/* Too far for a slip of the pen, but part of a name ("ssl.ca", "sasl.kerberos.realm"): the first name that
+ * goes on from there, else the first with the same last word. NULL: none. */
+static const char *partly(struct span name)
+{
+    const char *dot = name.size ? memrchr(name.data, '.', name.size) : NULL;
+    struct span word = dot ? (struct span){dot + 1, (size_t)(name.data + name.size - dot - 1)} : name;
+
+    for (size_t i = 0; name.size >= 4 && i < SPELLINGS; i++)
+        if (strncmp(spellings[i].name, name.data, name.size) == 0)
+            return spellings[i].name;
+    for (size_t i = 0; word.size >= (dot ? 3u : 8u) && i < SPELLINGS; i++) {
+        const char *last = strrchr(spellings[i].name, '.');
+
+        if (last && span_is(word, last + 1))
+            return spellings[i].name;
+    }
+    return NULL;
+}
+
 /* A linear search: names are looked up when a rule is loaded, never for a message. */
 struct prop_match prop_find(struct span name)
 {
@@ -56,7 +75,9 @@ struct prop_match prop_find(struct span name)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (span_is(name, others[i].name))
             return (struct prop_match){.fate = others[i].fate, .note = others[i].note};
-    return (struct prop_match){.fate = PROP_UNKNOWN, .note = nearest(name, spelling_name, NULL)};
+
+    const char *near = nearest(name, spelling_name, NULL);
+    return (struct prop_match){.fate = PROP_UNKNOWN, .note = near ? near : partly(name)};
 }
 
 /* The next item of "a|b=c|d": its text and what it stands for (itself without '='). */

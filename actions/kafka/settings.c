@@ -153,6 +153,7 @@ static void read_known(struct settings *settings, const struct action_setting *i
                        struct report *report)
 {
     struct slot *slot = &settings->slots[match.id], before = *slot;
+    const size_t errors = report->errors;
 
     if (before.set && before.from && strcmp(before.from->name, item->name) != 0 &&
         before.from->origin == item->origin)
@@ -185,7 +186,7 @@ static void read_known(struct settings *settings, const struct action_setting *i
     case KIND_SECRET: read_text(settings, match.id, item, report); break;
     }
     if (slot->text.size == 0 && match.id != PROP_TOPICS_ALLOW)
-        *slot = (struct slot){0}; /* an empty value is as good as none */
+        *slot = (struct slot){.wrong = report->errors > errors}; /* an empty value is as good as none */
 }
 
 static void read_item(struct settings *settings, const struct action_setting *item, struct report *report)
@@ -268,6 +269,8 @@ static void derive(struct settings *settings)
 
     struct span protocol = setting_text(settings, PROP_PROTOCOL);
 
+    if (settings->slots[PROP_PROTOCOL].wrong || settings->slots[PROP_AUTH_TYPE].wrong)
+        protocol = SPAN("?"); /* what follows from it is not told besides */
     settings->protocol = span_is(protocol, "PLAINTEXT")        ? PROTOCOL_PLAINTEXT
                          : span_is(protocol, "SSL")            ? PROTOCOL_SSL
                          : span_is(protocol, "SASL_PLAINTEXT") ? PROTOCOL_SASL_PLAINTEXT
@@ -299,8 +302,10 @@ void settings_read(struct settings *settings, const struct action_settings *in, 
         read_item(settings, &in->items[i], report);
 
     const struct slot *jaas = &settings->slots[PROP_JAAS];
+    const size_t errors = report->errors;
     if (jaas->set && !jaas->is_template)
         jaas_read(settings, jaas->from, jaas->text, report);
+    settings->slots[PROP_JAAS].wrong = report->errors > errors;
     derive(settings);
 }
 

@@ -34,6 +34,7 @@ struct slot {
     enum prop_form form;               /* STORE: FORM_FILE when `text` is a path */
     bool set;                          /* by the rule or the configuration */
     bool is_template;                  /* not known before a client is made */
+    bool wrong;                        /* written, and refused: not set, but not missing either */
 };
 
 enum { SETTINGS_KEPT = 24 };

@@ -129,7 +129,7 @@ static const struct row {
     {"two_keys_are_one_too_many", "ssl.keystore.location=/a\nssl.key.location=/b",
      "error: ssl.keystore.location and ssl.key.location are both given"},
     {"keystore_without_password", "bootstrap.servers=k:1\nssl.keystore.location=" STORES "client.jks",
-     "error: ssl.keystore.location: the private key cannot be decrypted"},
+     "error: ssl.keystore.location: the store needs its password: give ssl.keystore.password"},
     {"type_is_held_against_content",
      "bootstrap.servers=k:1\nssl.truststore.type=PEM\nssl.truststore.location=" STORES "trust.jks",
      "error: ssl.truststore.location: ssl.truststore.type says PEM, but it is JKS"},
@@ -139,6 +139,39 @@ static const struct row {
      "warning: batch_size and batch.num.messages say the same thing"},
     {"mage_timeout_is_explained", "timeout_ms=500",
      "warning: timeout_ms: in Mage it is how long a batch waits"},
+    {"jaas_of_another_mechanism",
+     "sasl.mechanism=SCRAM-SHA-512\nsasl.jaas.config=PlainLoginModule required username=a password=b;",
+     "error: sasl.jaas.config is for PLAIN (PlainLoginModule), but sasl.mechanism is SCRAM-SHA-512"},
+    {"jaas_of_scram_for_plain",
+     "sasl.mechanism=PLAIN\nsasl.jaas.config=ScramLoginModule required username=a password=b;",
+     "error: sasl.jaas.config is for SCRAM (ScramLoginModule), but sasl.mechanism is PLAIN"},
+    {"truststore_password_alone", "bootstrap.servers=k:1\nssl.truststore.password=x",
+     "warning: ssl.truststore.password has no effect: there is no ssl.truststore"},
+    {"keystore_password_alone", "ssl.keyStore.password=x",
+     "warning: ssl.keyStore.password has no effect: there is no ssl.keystore"},
+    {"key_password_alone", "ssl.key.password=x",
+     "warning: ssl.key.password has no effect: there is no ssl.keystore and no ssl.keystore.key"},
+    {"password_without_tls", "security.protocol=PLAINTEXT\nssl.key.password=x",
+     "warning: ssl.key.password has no effect: security.protocol is PLAINTEXT"},
+    {"type_none_beside_a_store", "ssl.trustStore.type=NONE\nssl.truststore.location=" STORES "root.pem",
+     "warning: ssl.trustStore.type is NONE, but there is ssl.truststore.location, which is used all the "
+     "same"},
+    {"type_by_the_name_that_was_written",
+     "bootstrap.servers=k:1\nssl.trustStore.type=JKS\nssl.truststore.location=" STORES "root.pem",
+     "error: ssl.truststore.location: ssl.trustStore.type says JKS, but it is PEM"},
+    {"oauth_without_a_source", "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER",
+     "error: sasl.oauthbearer.token.endpoint.url (or sasl.oauthbearer.token) is missing"},
+    {"oauth_endpoint_without_a_secret",
+     "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\noidcTokenEndpoint=https://x\noidcClientID=i",
+     "error: sasl.oauthbearer.client.secret is missing"},
+    {"msk_iam_without_tls", "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=AWS_MSK_IAM",
+     "error: sasl.mechanism AWS_MSK_IAM needs security.protocol to be SASL_SSL"},
+    {"unknown_that_begins_a_name", "ssl.ca=x",
+     "error: there is no client property 'ssl.ca'; did you mean 'ssl.ca.location'?"},
+    {"unknown_that_ends_like_a_name", "sasl.kerberos.realm=x",
+     "error: there is no client property 'sasl.kerberos.realm'; did you mean 'sasl.kerberos.krb5.realm'?"},
+    {"gravitee_attribute_of_today", "gravitee.attribute.kafka.producer.topics=x",
+     "error: gravitee.attribute.kafka.producer.topics is refused: the action's own field `topic`"},
     {"jaas_of_no_known_module", "sasl.jaas.config=com.example.Login required a=b;",
      "error: sasl.jaas.config starts with no login module that is known here"},
     {"jaas_without_its_end", "sasl.jaas.config=PlainLoginModule required username=a",
@@ -276,13 +309,57 @@ static void later_settings_win_and_values_are_made_alike(void **state)
     report_done(&report);
 }
 
+/* A mistake is told by itself, and not what follows from it as well. */
+static void one_mistake_is_one_error(void **state)
+{
+    static const char *const mistakes[] = {
+        "security.protocol=TLS",
+        "security.protocol=SASL_SSL\nsasl.mechanism=KERBEROS",
+        "authType=kerberos",
+        "security.protocol=SASL_SSL\nsasl.jaas.config=x y z;",
+        "security.protocol=SASL_SSL\nsasl.jaas.config=PlainLoginModule required username=a",
+        "bootstrap.servers=k:99999"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        struct report report = REPORT_INIT;
+        char lines[512];
+
+        (void)snprintf(lines, sizeof lines,
+                       "bootstrap.servers=k:9092\nssl.truststore.location=" STORES "root.pem\n%s",
+                       mistakes[i]);
+        check(lines, false, &report);
+        if (report.errors != 1)
+            fail_msg("%s: %zu errors", mistakes[i], report.errors);
+        report_done(&report);
+    }
+}
+
+/* What a JAAS line says is told of the line, once. */
+static void a_jaas_line_is_warned_of_once(void **state)
+{
+    struct report report = REPORT_INIT;
+    size_t plain = 0;
+
+    (void)state;
+    check("bootstrap.servers=k:1\nsecurity.protocol=SASL_SSL\n"
+          "sasl.jaas.config=PlainLoginModule required username=a password=b;",
+          false, &report);
+    for (size_t i = 0; i < report.count; i++)
+        plain += strstr(report.findings[i].err.text, "written in plain text") != NULL;
+    assert_int_equal(plain, 1);
+    report_done(&report);
+}
+
 static void run_refuses_what_check_only_warns_of(void **state)
 {
     struct report check_report = REPORT_INIT, run_report = REPORT_INIT;
     char lines[512];
 
     (void)state;
-    (void)snprintf(lines, sizeof lines, "%ssecurity.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\n", fine);
+    (void)snprintf(lines, sizeof lines,
+                   "%ssecurity.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\nsasl.oauthbearer.token=t\n",
+                   fine);
     check(lines, false, &check_report);
     check(lines, true, &run_report);
     assert_int_equal(check_report.errors, 0);
@@ -397,6 +474,8 @@ int main(void)
         cmocka_unit_test(jaas_becomes_fields),
         cmocka_unit_test(dapr_says_protocol_and_mechanism_at_once),
         cmocka_unit_test(later_settings_win_and_values_are_made_alike),
+        cmocka_unit_test(one_mistake_is_one_error),
+        cmocka_unit_test(a_jaas_line_is_warned_of_once),
         cmocka_unit_test(run_refuses_what_check_only_warns_of),
         cmocka_unit_test(secrets_are_shown_nowhere),
         cmocka_unit_test(equal_settings_have_one_identity),
