@@ -35,6 +35,23 @@ static void say_state(struct client *client, enum action_state state, const char
     }
 }
 
+/* Of the connection that is to take over. */
+static void say_next(const struct client *client, enum action_state state, const char *text)
+{
+    const char *topic = client->target->type->name, *rule = client->target->rule->name;
+
+    if (state != ACTION_AWAY && state != ACTION_DEAD)
+        return;
+    if (client->current && client->current->state == ACTION_READY)
+        log_warn(topic,
+                 "rule %s: its new settings do not work: %s; the connection made with the former ones is "
+                 "kept, and the new ones are tried again",
+                 rule, text);
+    else
+        log_warn(topic, "rule %s: with its new settings: %s; the former and the new ones are tried", rule,
+                 text);
+}
+
 static void on_state(void *context, enum action_state state, const char *text)
 {
     struct connection *connection = context;
@@ -48,13 +65,10 @@ static void on_state(void *context, enum action_state state, const char *text)
         connection->was_ready = true;
         client->attempts = 0;
     }
-    if (connection != client->next)
+    if (connection == client->next)
+        say_next(client, state, text);
+    else
         say_state(client, state, text);
-    else if (state == ACTION_AWAY || state == ACTION_DEAD)
-        log_warn(client->target->type->name,
-                 "rule %s: its new settings do not work: %s; the connection made with the former ones is "
-                 "kept, and the new ones are tried again",
-                 client->target->rule->name, text);
 }
 
 static int64_t back_off(struct client *client)
