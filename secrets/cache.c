@@ -324,6 +324,7 @@ void cache_each(struct cache *cache, secrets_look *look, void *context)
             .version = entry->stored.version,
             .age_ms = entry->stored.bytes ? now - entry->good_ms : -1,
             .is_stale = entry->stored.bytes && now - entry->good_ms >= fresh_ms(cache, entry),
+            .is_away = entry->place->away,
             .fetches = entry->fetches,
             .served = entry->served,
             .problem = entry->err.code != ERR_NONE ? entry->err.text : "",

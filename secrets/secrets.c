@@ -300,6 +300,15 @@ void secrets_each(struct secrets *secrets, secrets_look *look, void *context)
     cache_each(secrets->cache, look, context);
 }
 
+bool secrets_where(const struct secrets *secrets, struct span id, const char **backend, struct span *there)
+{
+    struct err err;
+    const struct place *place = find_place(secrets, id, there, &err);
+
+    *backend = place ? place->name : NULL;
+    return place;
+}
+
 bool secrets_backend_at(const struct secrets *secrets, size_t index, const char **name, const char **type)
 {
     if (index >= secrets->count)

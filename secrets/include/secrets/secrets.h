@@ -112,12 +112,17 @@ struct secrets_entry {
     const char *version;      /* as the backend names it; "" if it does not */
     int64_t age_ms;           /* since its value was last confirmed; -1: there is none */
     bool is_stale;            /* older than cache_ms: the backend is away */
+    bool is_away;             /* the backend has not answered when it was asked last */
     uint64_t fetches, served;
     const char *problem; /* why it could not be had or refreshed; "" if it could */
 };
 typedef void secrets_look(void *context, const struct secrets_entry *entry);
 /* Every secret asked for, in no order. `look` must not call back. */
 void secrets_each(struct secrets *secrets, secrets_look *look, void *context);
+
+/* Where a get_secret with `id` goes: the backend's name, and the id there, which points into `id`. False:
+ * nowhere. */
+bool secrets_where(const struct secrets *secrets, struct span id, const char **backend, struct span *there);
 
 /* The i-th backend in the order of the configuration; false past the last. `type` as the configuration has
  * it. */

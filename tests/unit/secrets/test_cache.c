@@ -295,7 +295,7 @@ static void count_one(void *context, const struct secrets_entry *entry)
     assert_string_equal(entry->backend, "vault");
     if (span_is(entry->id, "a")) {
         assert_string_equal(entry->version, "7");
-        assert_true(entry->age_ms >= 61000 && entry->is_stale);
+        assert_true(entry->age_ms >= 61000 && entry->is_stale && entry->is_away);
         assert_int_equal(entry->served, 2);
         assert_string_equal(entry->problem, "scripted failure");
     } else {

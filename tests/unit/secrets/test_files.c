@@ -312,6 +312,15 @@ static void without_a_default_an_id_names_its_backend(void **state)
     struct wiped *value = secrets_get(secrets, &query, &err);
     assert_non_null(value);
     wiped_free(value);
+
+    const char *name;
+    struct span there;
+    assert_false(secrets_where(secrets, SPAN("plain"), &name, &there));
+    assert_null(name);
+    assert_false(secrets_where(secrets, SPAN("other:plain"), &name, &there));
+    assert_true(secrets_where(secrets, SPAN("files:a/b"), &name, &there));
+    assert_string_equal(name, "files");
+    assert_true(span_is(there, "a/b"));
     secrets_free(secrets);
 }
 
