@@ -2,6 +2,7 @@
  */
 #include "engine/engine.h"
 
+#include "admin.h"
 #include "gather.h"
 #include "lane.h"
 #include "plan.h"
@@ -36,10 +37,12 @@ struct engine {
     struct lane *_Atomic lane; /* while engine_run runs, and after */
     pthread_t thread;
     struct plan plan;
+    struct admin *admin; /* NULL: nowhere */
     bool planned, secrets_missing, watching;
     atomic_bool secrets_changed;
 
     int64_t started_ms, status_ms, resolve_ms, watchdog_ms;
+    int64_t started_wall_ms;
     bool told_ready;
 };
 
@@ -69,6 +72,7 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    admin_free(engine->admin);
     if (engine->watching)
         secrets_quiet(engine->options.secrets);
     lane_free(atomic_load(&engine->lane));
@@ -368,6 +372,35 @@ static void stop_lane(struct engine *engine)
              counters.received, counters.delivered);
 }
 
+static struct subject subject_of(struct engine *engine)
+{
+    return (struct subject){
+        .config = engine->options.config,
+        .rules = engine->rules,
+        .lane = atomic_load(&engine->lane),
+        .secrets = engine->options.secrets,
+        .stopping = &engine->stopping,
+        .version = engine->options.version,
+        .started_ms = engine->started_wall_ms,
+    };
+}
+
+/* An address of our own choice that cannot be had is no reason to leave messages where they are. */
+static int open_admin(struct engine *engine, struct err *err)
+{
+    const struct listen *listen = &engine->options.config->admin.listen;
+
+    engine->started_wall_ms = clock_wall_ms();
+    const struct subject subject = subject_of(engine);
+    engine->admin = admin_new(listen, &subject, err);
+    if (engine->admin || err->code == ERR_NONE)
+        return 0;
+    if (listen->how != LISTEN_STANDARD)
+        return -1;
+    log_err(LOG_WARN, "admin", err);
+    return 0;
+}
+
 int engine_run(struct engine *engine, struct err *err)
 {
     uint64_t watchdog_us = 0;
@@ -375,7 +408,7 @@ int engine_run(struct engine *engine, struct err *err)
     engine->started_ms = clock_mono_ms();
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
-    if (watch_secrets(engine, err) != 0 || gather_secrets(engine, err) != 0)
+    if (watch_secrets(engine, err) != 0 || open_admin(engine, err) != 0 || gather_secrets(engine, err) != 0)
         return -1;
     if (atomic_load(&engine->stopping))
         return 0;
@@ -383,6 +416,8 @@ int engine_run(struct engine *engine, struct err *err)
     if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0 ||
         make_lane(engine, err) != 0)
         return atomic_load(&engine->stopping) ? 0 : -1;
+    const struct subject whole = subject_of(engine);
+    admin_show(engine->admin, &whole);
     give_secrets(engine, true);
     engine->started_ms = clock_mono_ms();
     engine->resolve_ms = engine->started_ms + RESOLVE_MS;

@@ -113,14 +113,14 @@ void settle_close(struct lane *lane, struct firing *firing)
     if (firing->failed == 0 || firing->reporting) {
         finish(lane, firing);
     } else if (settle_is_resent(lane, firing)) {
-        counters_add(&lane->counters, COUNT_abandoned, firing->failed);
+        count_rule(lane, firing->rule, abandoned, firing->failed);
         finish(lane, firing);
     } else if (firing->message) {
         firing->reporting = true;
         *lane->reports_end = firing;
         lane->reports_end = &firing->next;
     } else {
-        counters_add(&lane->counters, COUNT_dropped, firing->failed);
+        count_rule(lane, firing->rule, dropped, firing->failed);
         finish(lane, firing);
     }
 }
@@ -129,7 +129,7 @@ void settle_close(struct lane *lane, struct firing *firing)
 static void drop_report(struct lane *lane, struct firing *firing, struct span resource, const char *text)
 {
     complain(lane, firing->rule, "its error action", resource, text);
-    counters_add(&lane->counters, COUNT_dropped, firing->failed);
+    count_rule(lane, firing->rule, dropped, firing->failed);
     settle_close(lane, firing);
 }
 
@@ -164,7 +164,7 @@ void settle_failure(struct lane *lane, struct firing *firing, const struct rule_
 
 void settle_abandoned(struct lane *lane, struct firing *firing)
 {
-    counters_add(&lane->counters, COUNT_abandoned, firing->reporting ? firing->failed : 1);
+    count_rule(lane, firing->rule, abandoned, firing->reporting ? firing->failed : 1);
     settle_close(lane, firing);
 }
 
@@ -181,9 +181,9 @@ void settle_result(void *context, const struct action_result *result)
         dispatch_delivered(lane, delivery);
         delivery_free(lane, delivery);
         if (firing->reporting)
-            counters_add(&lane->counters, COUNT_error_action, firing->failed);
+            count_rule(lane, firing->rule, error_action, firing->failed);
         else
-            counters_one(&lane->counters, delivered);
+            count_rule(lane, firing->rule, delivered, 1);
         settle_close(lane, firing);
         return;
     case ACTION_WAIT: dispatch_again(lane, delivery, false, result->text); return;
@@ -243,7 +243,7 @@ void settle_reports(struct lane *lane)
 
     while ((firing = next_report(lane))) {
         if (settle_is_resent(lane, firing)) {
-            counters_add(&lane->counters, COUNT_abandoned, firing->failed);
+            count_rule(lane, firing->rule, abandoned, firing->failed);
             finish(lane, firing);
         } else {
             report(lane, firing);

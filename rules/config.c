@@ -70,6 +70,7 @@ static const struct config_key keys[] = {
         .most = 1LL << 44),
     KEY("delivery.failures", SWITCH, delivery.drop_failures, .standard = "keep", .choices = failures),
     KEY("delivery.dup_header", BOOL, delivery.dup_header, .standard = "false"),
+    OTHER("admin.listen", config_read_listen, .standard = NULL),
     KEY("identity.client_id.topic_level", INT, identity.client_id.topic_level, .least = 1, .most = 128),
     KEY("identity.client_id.user_property", STRING, identity.client_id.user_property, .standard = NULL),
     KEY("identity.principal.topic_level", INT, identity.principal.topic_level, .least = 1, .most = 128),

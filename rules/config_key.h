@@ -50,6 +50,7 @@ void config_read_value(struct config_reader *reader, const struct config_key *ke
 void config_read_url(struct config_reader *reader, const struct doc_node *node);
 void config_read_allow(struct config_reader *reader, const struct doc_node *node);
 void config_read_backends(struct config_reader *reader, const struct doc_node *node);
+void config_read_listen(struct config_reader *reader, const struct doc_node *node);
 void config_read_defaults(struct config_reader *reader, const struct doc_node *node);
 void config_read_destinations(struct config_reader *reader, const struct doc_node *node);
 

@@ -81,6 +81,19 @@ void config_read_allow(struct config_reader *reader, const struct doc_node *node
         read_pattern(reader, entry);
 }
 
+/* ---- admin.listen ---- */
+
+void config_read_listen(struct config_reader *reader, const struct doc_node *node)
+{
+    struct config *config = reader->config;
+
+    if (!reader_expect(&reader->in, node, DOC_STRING))
+        return;
+    const char *wrong = listen_read(node->text, config->directory, &config->admin.listen);
+    if (wrong)
+        reader_error(&reader->in, node, ERR_VALUE, "%s", wrong);
+}
+
 /* ---- secrets.backends ---- */
 
 static bool is_backend_name(struct span name)

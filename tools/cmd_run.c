@@ -91,7 +91,8 @@ static int run(const struct config *config)
     if (!set)
         return STATUS_BAD;
 
-    const struct engine_options options = {.config = config, .rules = set, .secrets = secrets};
+    const struct engine_options options = {
+        .config = config, .rules = set, .secrets = secrets, .version = TOPICRULE_VERSION};
     struct engine *engine = engine_new(&options, &err);
     if (!engine)
         return give_up("engine", &err);

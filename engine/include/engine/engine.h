@@ -21,6 +21,7 @@ struct engine_options {
     const struct config *config;
     struct rule_set *rules;
     struct secrets *secrets; /* NULL: none configured */
+    const char *version;     /* of the program, for those who look at it; NULL: not told */
 };
 
 /* Make sessions and clients; contacts nothing yet. NULL with `err`. */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/option.h"
 #include "base/report.h"
+#include "rules/listen.h"
 #include "rules/rule.h"
 
 #include <stdbool.h>
@@ -75,6 +76,10 @@ struct config {
         bool drop_failures; /* what fails for good without an error action is dropped, as AWS does */
         bool dup_header;    /* mark records that may be there already */
     } delivery;
+
+    struct {
+        struct listen listen;
+    } admin;
 
     struct {
         struct config_identity client_id, principal, source_ip;

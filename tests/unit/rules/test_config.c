@@ -37,6 +37,7 @@ static void every_key_lands_in_its_place(void **state)
                   "    two: {type: vault, auth: {method: approle, n: 5}, path: p2}\n"
                   "kafka:\n  defaults: {linger.ms: 5, a: true}\n"
                   "  destinations:\n    'arn:x': {bootstrap.servers: 'k:1'}\n"
+                  "admin: {listen: 'unix:run/admin.sock'}\n"
                   "identity:\n  client_id: {topic_level: 2}\n  principal: {user_property: up}\n"
                   "  source_ip: {topic_level: 3}\n  account_id: '12'\n"
                   "limits: {payload: 128KiB}\nlog: {format: json, level: debug}\n",
@@ -84,6 +85,8 @@ static void every_key_lands_in_its_place(void **state)
     assert_string_equal(c->kafka.items[2].destination_arn, "arn:x");
     assert_string_equal(c->kafka.items[2].path, "kafka.destinations[\"arn:x\"].bootstrap.servers");
     assert_string_equal(c->kafka.file, c->file);
+    assert_int_equal(c->admin.listen.how, LISTEN_UNIX);
+    assert_string_equal(c->admin.listen.path, "/etc/t/run/admin.sock");
     assert_int_equal(c->identity.client_id.topic_level, 2);
     assert_string_equal(c->identity.principal.user_property, "up");
     assert_int_equal(c->identity.source_ip.topic_level, 3);
@@ -107,6 +110,7 @@ static void defaults(const struct config *c)
     assert_int_equal(c->secrets.stale_limit_ms, 86400000);
     assert_false(c->skip_unsupported);
     assert_int_equal(c->kafka.count, 0);
+    assert_int_equal(c->admin.listen.how, LISTEN_STANDARD);
     assert_int_equal(c->identity.client_id.topic_level, 0);
     assert_null(c->identity.client_id.user_property);
     assert_int_equal(c->limits.payload_bytes, 1048576);
@@ -209,6 +213,64 @@ static void units(void **state)
     }
 }
 
+static void only_this_machine_is_listened_to(void **state)
+{
+    static const struct {
+        const char *text;
+        enum listen_how how; /* STANDARD: refused */
+        const char *where;   /* path or host; refused: a word of the reason */
+        int port;
+    } rows[] = {
+        {"127.0.0.1:9188", LISTEN_TCP, "127.0.0.1", 9188},
+        {"127.8.8.8:1", LISTEN_TCP, "127.8.8.8", 1},
+        {"localhost:9188", LISTEN_TCP, "127.0.0.1", 9188},
+        {"[::1]:65535", LISTEN_TCP, "::1", 65535},
+        {"unix:/run/t/a.sock", LISTEN_UNIX, "/run/t/a.sock", 0},
+        {"unix:a.sock", LISTEN_UNIX, "/etc/t/a.sock", 0},
+        {"off", LISTEN_OFF, "", 0},
+        {"0.0.0.0:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"[::]:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"192.168.1.1:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"128.0.0.1:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"plant.example:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"127.0.0.1.example:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"127.1:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"[::ffff:10.0.0.1]:9188", LISTEN_STANDARD, "only this machine", 0},
+        {"::1:9188", LISTEN_STANDARD, "brackets", 0},
+        {"127.0.0.1", LISTEN_STANDARD, "expected", 0},
+        {":9188", LISTEN_STANDARD, "expected", 0},
+        {"9188", LISTEN_STANDARD, "expected", 0},
+        {"", LISTEN_STANDARD, "expected", 0},
+        {"127.0.0.1:", LISTEN_STANDARD, "port", 0},
+        {"127.0.0.1:0", LISTEN_STANDARD, "port", 0},
+        {"127.0.0.1:65536", LISTEN_STANDARD, "port", 0},
+        {"127.0.0.1:123456", LISTEN_STANDARD, "port", 0},
+        {"127.0.0.1:x", LISTEN_STANDARD, "port", 0},
+        {"unix:", LISTEN_STANDARD, "needs the path", 0},
+        {"unix:/"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaa",
+         LISTEN_STANDARD, "too long", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct listen listen;
+        const char *wrong = listen_read(span_of(rows[i].text), "/etc/t", &listen);
+
+        if (!wrong != (rows[i].how != LISTEN_STANDARD))
+            fail_msg("%s: %s", rows[i].text, wrong ? wrong : "not refused");
+        if (wrong) {
+            if (!strstr(wrong, rows[i].where))
+                fail_msg("%s: %s", rows[i].text, wrong);
+            continue;
+        }
+        assert_int_equal(listen.how, rows[i].how);
+        assert_string_equal(listen.how == LISTEN_TCP ? listen.host : listen.path, rows[i].where);
+        assert_int_equal(listen.port, rows[i].port);
+    }
+}
+
 /* ---- packaging/topicrule.yaml ---- */
 
 /* Take the # away from lines that are settings: "#" at the very left, and what follows is no word of prose.
@@ -301,6 +363,7 @@ int main(void)
         cmocka_unit_test(the_only_backend_is_the_default),
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(units),
+        cmocka_unit_test(only_this_machine_is_listened_to),
         cmocka_unit_test(the_example_configuration_loads),
         cmocka_unit_test(the_example_configuration_has_every_key_with_its_default),
     };

@@ -1,0 +1,149 @@
+/* The daemon as JSON: what `topicrule status` shows, and the rules with their counters. */
+#include "json.h"
+#include "view.h"
+
+#include <unistd.h>
+
+static void put_counters(struct json *json, const struct view *view)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        COUNTERS(X)
+#undef X
+    };
+
+    json_open(json, "counters", '{');
+    for (size_t i = 0; i < COUNTER_COUNT; i++)
+        json_count(json, names[i], view->count[i]);
+    json_close(json, '}');
+}
+
+static void put_clients(struct json *json, const struct view *view)
+{
+    json_open(json, "clients", '[');
+    for (size_t i = 0; i < view->client_count; i++) {
+        const struct view_client *client = &view->clients[i];
+
+        json_open(json, NULL, '{');
+        json_text(json, "type", client->type);
+        json_text(json, "rule", client->rule);
+        json_text(json, "action", client->action);
+        json_text(json, "state", view_state_name(client->state));
+        json_text(json, "text", client->text);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void put_backends(struct json *json, const struct view *view)
+{
+    json_open(json, "secrets", '[');
+    for (size_t i = 0; i < view->backend_count; i++) {
+        const struct view_backend *backend = &view->backends[i];
+
+        json_open(json, NULL, '{');
+        json_text(json, "backend", backend->name);
+        json_text(json, "type", backend->type);
+        json_bool(json, "away", backend->is_away);
+        json_count(json, "kept", backend->kept);
+        json_count(json, "missing", backend->missing);
+        json_count(json, "stale", backend->stale);
+        json_seconds(json, "oldest_s", backend->oldest_ms);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void put_process(struct json *json, const struct view_process *process)
+{
+    json_open(json, "process", '{');
+    json_count(json, "pid", (uint64_t)getpid());
+    json_seconds(json, "uptime_s", process->uptime_ms);
+    json_seconds(json, "cpu_s", process->cpu_ms);
+    json_count(json, "rss_bytes", process->rss_bytes);
+    json_count(json, "open_files", process->fds);
+    json_count(json, "threads", process->threads);
+    json_close(json, '}');
+}
+
+void status_json(const struct view *view, struct buf *out)
+{
+    struct json json = {.out = out};
+
+    json_open(&json, NULL, '{');
+    json_text(&json, "version", view->of->version);
+    json_bool(&json, "ready", !view->problem);
+    json_text(&json, "problem", view->problem);
+    json_open(&json, "mqtt", '{');
+    json_bool(&json, "subscribed", view->subscribed);
+    json_text(&json, "text", view->mqtt);
+    json_close(&json, '}');
+    json_open(&json, "rules", '{');
+    json_count(&json, "enabled", view->enabled_count);
+    json_count(&json, "disabled", view->rule_count - view->enabled_count);
+    json_close(&json, '}');
+    put_counters(&json, view);
+    json_count(&json, "in_flight", view->in_flight);
+    json_count(&json, "held", view->held);
+    put_clients(&json, view);
+    put_backends(&json, view);
+    put_process(&json, &view->process);
+    json_close(&json, '}');
+    buf_char(out, '\n');
+}
+
+/* ---- rules ---- */
+
+static void put_action(struct json *json, const struct rule_action *action)
+{
+    json_open(json, NULL, '{');
+    json_text(json, "type", action->type_name);
+    json_bool(json, "skipped", !action->type);
+    json_close(json, '}');
+}
+
+static void put_rule(struct json *json, const struct view_rule *of)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        RULE_COUNTERS(X)
+#undef X
+    };
+    const struct rule *rule = of->rule;
+
+    json_open(json, NULL, '{');
+    json_text(json, "name", rule->name);
+    json_text(json, "file", rule->file);
+    json_text(json, "description", rule->description);
+    json_bool(json, "disabled", rule->disabled);
+    json_span(json, "filter", rule->filter);
+    json_open(json, "actions", '[');
+    for (size_t i = 0; i < rule->action_count; i++)
+        put_action(json, &rule->actions[i]);
+    json_close(json, ']');
+    json_text(json, "error_action", rule->error_action ? rule->error_action->type_name : NULL);
+    json_open(json, "counters", '{');
+    for (size_t i = 0; i < RULE_COUNTER_COUNT; i++)
+        json_count(json, names[i], of->count[i]);
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+void rule_json(const struct view_rule *rule, struct buf *out)
+{
+    struct json json = {.out = out};
+
+    put_rule(&json, rule);
+    buf_char(out, '\n');
+}
+
+void rules_json(const struct view *view, struct buf *out)
+{
+    struct json json = {.out = out};
+
+    json_open(&json, NULL, '[');
+    for (size_t i = 0; i < view->rule_count; i++)
+        put_rule(&json, &view->rules[i]);
+    json_close(&json, ']');
+    buf_char(out, '\n');
+}

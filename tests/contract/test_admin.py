@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""The admin's HTTP: what it tells is true and closes, what it must not tell is not there, and nobody can hang it or the lane.
+
+The program itself between a real mosquitto and librdkafka's mock cluster. $TOPICRULE is the program, $CLUSTER the cluster.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+import time
+
+from adminlib import Metrics, connect, exchange, get, get_json
+from lib import Daemon, Mosquitto, check, free_port, main, rule, wait_for
+
+CLUSTER = os.path.abspath(os.environ.get("CLUSTER", "build/dev/tests/contract_cluster"))
+CANARY = "canary-7bc1"
+PAGES = ("/", "/metrics", "/healthz", "/readyz", "/status", "/rules", "/rules/hot", "/rules/nobody", "/secrets", "/nothing")
+SECRETS = "secrets: {backends: {files: {type: directory, path: secrets}}}"
+
+
+class Cluster:
+    def __init__(self, cleanup):
+        self.child = subprocess.Popen([CLUSTER, "readings", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # pylint: disable=consider-using-with
+        cleanup.callback(self.end)
+        self.servers = self.child.stdout.readline().strip()
+
+    def end(self):
+        self.child.send_signal(signal.SIGCONT)
+        self.child.kill()
+        self.child.wait()
+
+
+def put_secret(daemon, name, value):
+    folder = os.path.join(daemon.folder, "secrets")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+        file.write(value)
+    return path
+
+
+def stage(folder, cleanup, rules=None, more="", listen="unix:admin.sock"):
+    cluster, broker = Cluster(cleanup), Mosquitto(folder).start()
+    cleanup.callback(broker.stop)
+    if not listen:
+        listen = f"127.0.0.1:{free_port()}"
+    rules = rules or {"hot": rule("SELECT n FROM 'plant/#' WHERE n > 0", "readings", cluster.servers)}
+    daemon = Daemon(folder, broker, {name: made(cluster) if callable(made) else made for name, made in rules.items()},
+                    more=f"admin: {{listen: '{listen}'}}\n{more}")
+    cleanup.callback(daemon.stop)
+    return cluster, broker, daemon, int(listen.split(":")[1]) if listen[0] == "1" else os.path.join(daemon.folder, "admin.sock")
+
+
+def at_rest(where, evaluations):
+    """The metrics once rules have looked that often and every message is acknowledged; those after, as a page is no instant."""
+    first = None
+
+    def look():
+        nonlocal first
+        metrics = Metrics(where)
+        if (metrics("topicrule_evaluations_total") < evaluations or metrics("topicrule_records_in_flight") > 0
+                or metrics("topicrule_mqtt_acknowledged_total") < metrics("topicrule_mqtt_messages_total")):
+            return None
+        first = first or metrics
+        return metrics if metrics("topicrule_uptime_seconds") > first("topicrule_uptime_seconds") else None
+
+    return wait_for(look, f"{evaluations} evaluations settled", 120)
+
+
+def sums_close(folder, cleanup):
+    _, broker, daemon, where = stage(folder, cleanup, {
+        "hot": lambda c: rule("SELECT n FROM 'plant/#' WHERE n > 5", "readings", c.servers),
+        "twice": lambda c: rule("SELECT n FROM 'plant/a'", "readings", c.servers, "errors", key="${n + 1}"),
+        "wrong": lambda c: rule("SELECT get_secret(topic(1), 'SecretString', '') AS x FROM 'plant/b'", "readings", c.servers),
+        "report": lambda c: rule("SELECT get_secret(topic(1), 'SecretString', '') AS x FROM 'plant/b'", "readings", c.servers, "errors"),
+    }, more=SECRETS)
+    os.mkdir(os.path.join(daemon.folder, "secrets"), 0o700)
+    daemon.start()
+    for number in range(10):
+        broker.publish("plant/a", json.dumps({"n": number}))
+    for _ in range(3):
+        broker.publish("plant/b", '{"n": 1}')
+    broker.publish("plant/c", "no JSON")
+    metrics = at_rest(where, 14 + 10 + 3 + 3)
+    metrics.check_sums()
+    check(metrics("topicrule_ready") == 1 and metrics("topicrule_rules") == 4, "ready, with four rules")
+    check(metrics("topicrule_evaluations_total") == 14 + 10 + 3 + 3, "every rule that heard it was evaluated")
+    check(metrics("topicrule_rule_evaluation_results_total", rule="hot", result="matched") == 4, "hot matched 4")
+    check(metrics("topicrule_rule_evaluation_results_total", rule="hot", result="filtered") == 10, "hot filtered 10")
+    check(metrics("topicrule_rule_evaluation_results_total", rule="wrong", result="failed") == 3, "wrong failed 3 times")
+    check(metrics("topicrule_rule_actions_total", rule="twice", outcome="delivered") == 10, "twice delivered 10")
+    check(metrics("topicrule_rule_actions_total", rule="report", outcome="error_action") == 3, "report reported 3")
+    check(metrics("topicrule_rule_actions_total", rule="wrong", outcome="error_action") == 0, "wrong reported none")
+    check(metrics("topicrule_mqtt_not_json_total") == 1, "one was no JSON")
+    check(metrics.total("topicrule_client_ready") >= 1, "the client is ready")
+    check(metrics("process_resident_memory_bytes") > 1 << 20 and metrics("process_open_fds") > 3, "the process is seen")
+    one = get_json(where, "/rules/hot")
+    check(one["filter"] == "plant/#" and one["counters"]["matched"] == 4 and one["counters"]["delivered"] == 4, f"/rules/hot: {one}")
+    check([each["name"] for each in get_json(where, "/rules")] == ["hot", "report", "twice", "wrong"], "/rules by name")
+    status = get_json(where, "/status")
+    check(status["ready"] and status["problem"] is None and status["mqtt"]["subscribed"], f"/status: {status}")
+    check("connected to mqtt://" in status["mqtt"]["text"] and status["counters"]["evaluated"] == 30, f"/status: {status}")
+    check(all(client["state"] == "ready" for client in status["clients"]), f"/status: {status['clients']}")
+
+
+def readiness_follows_the_broker(folder, cleanup):
+    _, broker, daemon, where = stage(folder, cleanup)
+    daemon.start()
+    check(get(where, "/readyz") == (200, "ready\n"), "ready")
+    check(get(where, "/healthz") == (200, "ok\n"), "healthy")
+    broker.stop()
+    wait_for(lambda: get(where, "/readyz")[0] == 503, "503 while the broker is away")
+    check("broker" in get(where, "/readyz")[1], "and says why")
+    check(get(where, "/healthz")[0] == 200, "the process itself works")
+    wait_for(lambda: "trying again" in get_json(where, "/status")["mqtt"]["text"], "what MQTT says")
+    broker.start()
+    wait_for(lambda: get(where, "/readyz")[0] == 200, "ready again")
+
+
+def secrets_are_named_and_never_shown(folder, cleanup):
+    def with_secret(cluster):
+        return rule("SELECT n, get_secret('door', 'SecretString', '') = 'x' AS open FROM 'plant/#'", "readings", cluster.servers,
+                    properties={"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "u",
+                                "sasl.password": "${get_secret('kafka', 'SecretString', 'password', '')}"})
+
+    _, broker, daemon, where = stage(folder, cleanup, {"hot": with_secret},
+                                     more=SECRETS.replace("secrets: {", "secrets: {cache: 1s, "))
+    put_secret(daemon, "door", CANARY)
+    path = put_secret(daemon, "kafka.json", json.dumps({"password": CANARY}))
+    daemon.start()
+    broker.publish("plant/a", '{"n": 1}')
+    wait_for(lambda: Metrics(where)("topicrule_evaluations_total") == 1, "the message")
+    listed = {entry["id"]: entry for entry in get_json(where, "/secrets")["secrets"]}
+    check(listed["kafka"]["users"] == [{"rule": "hot", "field": "actions[0].kafka.clientProperties.sasl.password"}], f"users: {listed}")
+    check(listed["door"]["users"] == [{"rule": "hot", "field": "sql"}], f"users: {listed}")
+    check(listed["kafka"]["age_s"] is not None and not listed["kafka"]["stale"] and not listed["kafka"]["problem"], f"{listed}")
+    check(Metrics(where)("topicrule_secrets_kept", backend="files", type="directory") == 2, "two are kept")
+    os.rename(path, path + ".away")
+    wait_for(lambda: Metrics(where)("topicrule_secrets_missing", backend="files", type="directory") == 1, "one is missing", 90)
+    found = "".join(get(where, page)[1] for page in PAGES)
+    check(CANARY not in found, "a secret's value on a page")
+    check("kafka" not in "".join(line for line in Metrics(where).text.split("\n") if line.startswith("topicrule_secrets")),
+          "a secret's id in a metric")
+    os.rename(path + ".away", path)
+
+
+def only_get_is_known(folder, cleanup):
+    _, _, daemon, port = stage(folder, cleanup, listen=None)
+    daemon.start()
+    for page in PAGES:
+        expected = 404 if page in ("/rules/nobody", "/nothing") else 200
+        check(get(port, page)[0] == expected, f"GET {page}")
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
+        status, head, _ = exchange(port, f"{method} /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+        check(status == 405 and b"Allow: GET, HEAD" in head, f"{method}: {status}")
+    status, head, body = exchange(port, b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    check(status == 200 and b"Content-Length" in head and body == b"", "HEAD")
+    for host in ("evil.example", "evil.example:80", "10.1.1.1"):
+        check(get(port, "/status", host)[0] == 403, f"Host: {host}")
+    check(exchange(port, b"GET /readyz HTTP/1.0\r\n\r\n")[0] == 200, "HTTP/1.0")
+
+
+def hostile(where, stop):
+    """All that a client can do wrong, in a loop. Answers do not matter."""
+    requests = [
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(10000)) + b"\r\n",
+        b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /rules/" + b"%00%ff../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(300),
+        b"GET /metrics HTTP/9.9\r\n\r\n", b"\r\n" * 5000, b"\0" * 5000, b"GET", b"",
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
+    ]
+    while not stop.is_set():
+        for request in requests:
+            with contextlib.suppress(OSError), connect(where, 0.2) as wire:
+                wire.sendall(request)
+                wire.recv(100)  # and leave in the midst of it
+
+
+def nobody_can_hang_it(folder, cleanup):
+    count = 3000
+    _, broker, daemon, where = stage(folder, cleanup)
+    daemon.start()
+    idle = []
+    for number in range(200):
+        with contextlib.suppress(OSError):  # the queue may be full already
+            wire = connect(where, 0.1)
+            idle.append(wire)
+            if number % 3 == 1:
+                wire.sendall(b"GET /metrics HT")
+            elif number % 3 == 2:
+                wire.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ")
+    check(len(idle) > 60, f"only {len(idle)} connections")
+    stop = threading.Event()
+    thread = threading.Thread(target=hostile, args=(where, stop), daemon=True)
+    thread.start()
+    try:
+        publisher = broker.publisher("plant/a").start(count, 2000)
+        publisher.wait()
+        metrics = at_rest(where, count)  # answered, in spite of them all
+    finally:
+        stop.set()
+        thread.join()
+        for wire in idle:
+            wire.close()
+    metrics.check_sums()
+    check(metrics("topicrule_rule_actions_total", rule="hot", outcome="delivered") == count, "all are delivered")
+    check(metrics("process_open_fds") < 200, f"{metrics('process_open_fds')} files are open")
+    check(daemon.process.runs(), "the daemon lives")
+
+
+def a_slow_reader_is_cut_off(folder, cleanup):
+    _, _, daemon, where = stage(folder, cleanup)
+    daemon.start()
+    with connect(where, 60) as wire:
+        end = time.monotonic() + 60
+        with contextlib.suppress(OSError):
+            wire.sendall(b"GET /metrics HTTP/1.1\r\n")
+            while time.monotonic() < end:  # a byte now and then
+                wire.sendall(b"X")
+                time.sleep(0.1)
+        check(time.monotonic() < end, "one byte now and then keeps a connection for ever")
+    check(get(where, "/healthz")[0] == 200, "it still answers")
+
+
+def the_socket_comes_and_goes(folder, cleanup):
+    _, _, daemon, where = stage(folder, cleanup)
+    daemon.start()
+    mode = os.stat(where).st_mode
+    check(stat.S_ISSOCK(mode) and mode & 0o117 == 0, f"mode {oct(mode)}")
+    daemon.kill()
+    check(os.path.exists(where), "killed, it leaves its socket behind")
+    daemon.start()  # which is replaced
+    check(get(where, "/healthz")[0] == 200, "it answers again")
+    daemon.stop()
+    check(not os.path.exists(where), "stopped, it takes its socket away")
+    with open(where, "w", encoding="ascii"):
+        pass
+    daemon.start(wait=False)
+    check(daemon.process.child.wait(60) == 2 and daemon.process.said("is no socket"), "it does not start over a file")
+    daemon.process = None
+    os.unlink(where)
+
+
+main(sums_close, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
+     a_slow_reader_is_cut_off, the_socket_comes_and_goes)
