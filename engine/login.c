@@ -12,22 +12,22 @@ DEFINE_DROP(login, struct session_login *, session_login_free)
 DEFINE_DROP(known, struct render_secrets *, render_secrets_free)
 DEFINE_DROP(scope, struct sql_scope *, sql_scope_free)
 
-static int expand(const struct config_text *text, struct sql_scope *scope, const char *key, struct span *out,
-                  struct err *err)
+static int expand(const struct config_text *text, struct sql_scope *scope, const char *key,
+                  struct sql_text *out, struct err *err)
 {
     const struct sql_message none = {.topic = SPAN(""), .payload = SPAN(""), .payload_format = -1};
-    struct sql_text expanded;
 
-    *out = (struct span){0};
+    *out = (struct sql_text){0};
     if (!text->text)
         return 0;
     sql_scope_begin(scope, &none);
-    if (sql_template_expand(text->tmpl, scope, &expanded, err) != 0) {
+    if (sql_template_expand(text->tmpl, scope, out, err) != 0) {
         err_prefix(err, "%s", key);
         return -1;
     }
-    *out = expanded.text.data ? expanded.text : SPAN("");
-    if (memchr(out->data, '\0', out->size))
+    if (!out->text.data)
+        out->text = SPAN("");
+    if (memchr(out->text.data, '\0', out->text.size))
         return err_set(err, ERR_VALUE, "%s: has a zero byte", key);
     return 0;
 }
@@ -35,29 +35,29 @@ static int expand(const struct config_text *text, struct sql_scope *scope, const
 static int expand_text(const struct config_text *text, struct sql_scope *scope, const char *key, char **out,
                        struct err *err)
 {
-    struct span value;
+    struct sql_text value;
 
     if (expand(text, scope, key, &value, err) != 0)
         return -1;
-    *out = value.data ? strndup(value.data, value.size) : NULL;
-    return value.data && !*out ? err_memory(err) : 0;
+    *out = value.text.data ? strndup(value.text.data, value.text.size) : NULL;
+    return value.text.data && !*out ? err_memory(err) : 0;
 }
 
 static int expand_secret(const struct config_text *text, struct sql_scope *scope, const char *key,
                          struct wiped **out, struct err *err)
 {
-    struct span value;
+    struct sql_text value;
 
     if (expand(text, scope, key, &value, err) != 0)
         return -1;
-    *out = value.data ? wiped_new(value) : NULL;
-    if (value.size > 0) {
+    *out = value.text.data ? wiped_new(value.text) : NULL;
+    if (value.secret && value.text.size > 0) { /* otherwise it is the configuration's own text */
         void *copy;
 
-        memcpy(&copy, &value.data, sizeof copy);
-        wipe(copy, value.size);
+        memcpy(&copy, &value.text.data, sizeof copy);
+        wipe(copy, value.text.size);
     }
-    return value.data && !*out ? err_memory(err) : 0;
+    return value.text.data && !*out ? err_memory(err) : 0;
 }
 
 static int expand_path(const struct config *config, const struct config_text *text, struct sql_scope *scope,

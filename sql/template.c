@@ -179,6 +179,14 @@ static int expand_part(const struct sql_template *tmpl, const struct part *part,
     return 0;
 }
 
+/* A caller wipes a secret's text after use, which must not be the host's bytes or a literal of the program.
+ */
+static int own(struct span *text, struct arena *arena, struct err *err)
+{
+    text->data = arena_text(arena, *text);
+    return text->data ? 0 : call_full(err);
+}
+
 int sql_template_expand(const struct sql_template *tmpl, struct sql_scope *scope, struct sql_text *out,
                         struct err *err)
 {
@@ -192,8 +200,11 @@ int sql_template_expand(const struct sql_template *tmpl, struct sql_scope *scope
     scope->steps = scope->limits.steps;
     if (tmpl->program && run_variables(tmpl->program, scope, err) < 0)
         return -1;
-    if (tmpl->count == 1)
-        return expand_part(tmpl, &tmpl->parts[0], scope, &out->text, &out->absent, err);
+    if (tmpl->count == 1) {
+        if (expand_part(tmpl, &tmpl->parts[0], scope, &out->text, &out->absent, err) < 0)
+            return -1;
+        return out->secret ? own(&out->text, &scope->arena, err) : 0;
+    }
     for (unsigned i = 0; i < tmpl->count; i++) {
         struct span text = tmpl->parts[i].literal;
 

@@ -153,7 +153,7 @@ enum sql_outcome sql_run(const struct sql_program *program, struct sql_scope *sc
 struct sql_text {
     struct span text; /* valid until sql_scope_begin */
     bool absent;      /* the template is one single ${...} that gave Undefined or Null: `text` is empty */
-    bool secret;      /* get_secret took part: treat the text as a secret */
+    bool secret;      /* get_secret took part: treat the text as a secret; it is the scope's own to wipe */
 };
 
 /* Returns 0, or -1 with `err`. */

@@ -109,6 +109,39 @@ static void write_secret(const char *folder, const char *name, const char *text)
     (void)chmod(path, 0600);
 }
 
+/* What is wiped after use is never what the next one is made from: a whole secret is shared with the cache.
+ */
+static void a_secret_is_used_again(void **state)
+{
+    static const char *const twice =
+        "{\"sql\": \"SELECT * FROM 'a'\", \"actions\": [{\"kafka\": {\"topic\": \"t\", \"clientProperties\": "
+        "{\"one\": \"${get_secret('whole', 'SecretString', '')}\", \"two\": \"${get_secret('whole', "
+        "'SecretString', '')}\"}}}]}";
+    char folder[] = "/tmp/topicrule-test-XXXXXX", path[64];
+    struct rule *rule = small_rule("r", twice);
+    struct err err = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    struct secrets *secrets = secrets_of(folder, &err);
+    assert_non_null(secrets);
+    write_secret(folder, "whole", "sesame");
+    for (int round = 0; round < 2; round++) {
+        struct render_settings *settings = render_settings_new(&rule->actions[0], secrets, false, &err);
+
+        assert_non_null(settings);
+        assert_int_equal(settings->settings.count, 2);
+        assert_span(wiped_reveal(settings->settings.items[0].secret), "sesame");
+        assert_span(wiped_reveal(settings->settings.items[1].secret), "sesame");
+        render_settings_free(settings);
+    }
+    (void)snprintf(path, sizeof path, "%s/whole", folder);
+    (void)unlink(path);
+    (void)rmdir(folder);
+    secrets_free(secrets);
+    rule_free(rule);
+}
+
 static void settings_meet_secrets(void **state)
 {
     char folder[] = "/tmp/topicrule-test-XXXXXX", path[64];
@@ -258,6 +291,7 @@ int main(void)
         cmocka_unit_test(record_has_what_the_templates_give),
         cmocka_unit_test(failing_template_names_its_field),
         cmocka_unit_test(settings_meet_secrets),
+        cmocka_unit_test(a_secret_is_used_again),
         cmocka_unit_test(masked_settings_fetch_nothing),
         cmocka_unit_test(rules_secrets_are_learnt_once),
         cmocka_unit_test(error_message_is_as_aws_writes_it),
