@@ -69,6 +69,9 @@ static bool keep_drop(struct store *store, struct store_job *job)
         last = &(*last)->next;
     job->next = NULL;
     *last = job;
+    const int64_t again_ms = clock_mono_ms() + store->base.back_off_ms;
+    if (store->tick_ms > again_ms)
+        store->tick_ms = again_ms;
     return true;
 }
 

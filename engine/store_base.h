@@ -19,7 +19,7 @@
     STATEMENT(DATA_VERSION, "PRAGMA data_version")                                                           \
     STATEMENT(FREE_PAGES, "PRAGMA freelist_count")                                                           \
     STATEMENT(PAGES, "PRAGMA page_count")                                                                    \
-    STATEMENT(SHRINK, "PRAGMA incremental_vacuum(256)")                                                      \
+    STATEMENT(SHRINK, "PRAGMA incremental_vacuum(128)")                                                      \
     STATEMENT(META, "SELECT generation, letters, letter_bytes FROM meta")                                    \
     STATEMENT(GENERATION, "UPDATE meta SET generation = ?1")                                                 \
     STATEMENT(LETTERS, "UPDATE meta SET letters = letters + ?1, letter_bytes = letter_bytes + ?2")           \

@@ -202,7 +202,7 @@ static void one_bad_job_does_not_fail_the_others(void **state)
     /* The second has a number that is taken. Whether they share a transaction or not is up to the store. */
     for (int i = 0; i < 3; i++) {
         rows[i] =
-            (struct store_row){.number = first + i / 2, .queue = small->queue, .record = {"abc" + i, 1}};
+            (struct store_row){.number = first + i / 2, .queue = small->queue, .record = {&"abc"[i], 1}};
         puts[i] = (struct waited){.job = {.work = STORE_PUT, .count = 1, .rows = &rows[i]}};
     }
     for (int i = 0; i < 3; i++)
