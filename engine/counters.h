@@ -17,7 +17,9 @@
     X(matched)                                                                                               \
     X(filtered)                                                                                              \
     X(failed)                                                                                                \
-    X(begun) X(delivered) X(error_action) X(dropped) X(abandoned) X(retried) X(acknowledged) X(reconnects)
+    X(begun)                                                                                                 \
+    X(delivered)                                                                                             \
+    X(error_action) X(dropped) X(abandoned) X(retried) X(acknowledged) X(reconnects) X(duplicates)
 
 enum counter {
 #define X(name) COUNT_##name,

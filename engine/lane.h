@@ -117,6 +117,7 @@ struct firing {
     const struct sql_message *message; /* kept for an error action; NULL if the rule has none */
     struct failure *failures, **failures_end;
     uint32_t epoch;
+    uint32_t place;      /* of its message: see redelivery.h */
     uint32_t open;       /* actions without a final answer */
     uint32_t failed;     /* of those that have one */
     bool acknowledged;   /* QoS > 0: an acknowledgement waits for it */

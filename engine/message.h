@@ -14,7 +14,8 @@ struct message {
     uint32_t ids[MESSAGE_IDS]; /* subscription identifiers; none under MQTT 3.1.1 */
     size_t id_count;
     int qos;
-    bool retained; /* a replay of what the broker keeps, not a publication */
+    uint32_t place; /* QoS 1: see redelivery.h */
+    bool retained;  /* a replay of what the broker keeps, not a publication */
 };
 
 #endif

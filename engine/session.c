@@ -25,6 +25,7 @@ enum {
     UNDISPUTED_MS = 600000, /* and after this long nobody else wants our id any more */
     FINISH_MS = 2000,       /* for the broker to close after we did */
     REPEAT_MS = 60000,      /* the same problem is logged again after this */
+    ORPHANS_MS = 1000,      /* a new connection waits so long for what the last one has read */
 };
 
 void session_say_why(struct session *session, const char *format, ...)
@@ -145,17 +146,28 @@ static void choose_protocol(struct session *session, bool was_up)
         session->old_protocol = !session->old_protocol;
 }
 
+static enum redelivery_end how_it_ended(const struct session *session, bool was_up)
+{
+    if (session->taken_over)
+        return REDELIVERY_TAKEN;
+    return was_up || (session->asked && !session->refused) ? REDELIVERY_LOST : REDELIVERY_UNASKED;
+}
+
 /* Without a word to the broker: mosquitto_disconnect would send the PUBACKs that are queued before it. */
 static void drop(struct session *session)
 {
+    const int64_t hold_ms = session->options.config->delivery.hold_ms;
     bool was_up = session->phase == SESSION_UP;
 
     if (session->verdict.text[0])
         (void)snprintf(session->reason, sizeof session->reason, "%s", session->verdict.text);
     if (session->phase != SESSION_FINISHING)
         log_problem(session, was_up);
+    redelivery_lost(session->redelivery, how_it_ended(session, was_up), session->options.hold->epoch);
     session->due_ms = session->now_ms + next_attempt(session, was_up);
     choose_protocol(session, was_up);
+    if (was_up)
+        session->patience_ms = session->now_ms + (hold_ms > 0 ? hold_ms : ORPHANS_MS);
     mosquitto_destroy(session->mosq);
     session->mosq = NULL;
     session->fd = -1;
@@ -361,6 +373,7 @@ bool session_flush(struct session *session)
         abort();
     }
     session->flushing = true;
+    redelivery_flushing(session->redelivery);
     set_cork(session, 1);
     if (send_ping(session) && mosquitto_want_write(session->mosq) &&
         mosquitto_loop_write(session->mosq, 1) != MOSQ_ERR_SUCCESS) {
@@ -405,6 +418,21 @@ bool session_finish(struct session *session, int64_t now_ms)
 
 /* ---- time ---- */
 
+/* As long as messages of the last connection are open nothing is read. A connection that waits for them only
+ * risks to be lost unread, and then what is safe comes twice (redelivery.h); and the broker's queue for one
+ * that reads is the smaller. But not for long: a session that nobody uses ends. */
+static int64_t tick_down(struct session *session)
+{
+    const bool wait = session->options.hold->orphans > 0 && session->patience_ms > session->due_ms;
+    const int64_t due_ms = wait ? session->patience_ms : session->due_ms;
+
+    /* A new login may be what the broker waits for. */
+    if (session->now_ms < due_ms && !atomic_load(&session->fresh_login))
+        return due_ms;
+    connect_now(session);
+    return session->phase == SESSION_DOWN ? session->due_ms : session->now_ms + TICK_MS;
+}
+
 static int64_t tick_up(struct session *session)
 {
     const int64_t keepalive_ms = session->keepalive_s * INT64_C(1000);
@@ -441,11 +469,7 @@ int64_t session_tick(struct session *session, int64_t now_ms)
 {
     session->now_ms = now_ms;
     switch (session->phase) {
-    case SESSION_DOWN:
-        /* A new login may be what the broker waits for. */
-        if (now_ms >= session->due_ms || atomic_load(&session->fresh_login))
-            connect_now(session);
-        return session->phase == SESSION_DOWN ? session->due_ms : now_ms + TICK_MS;
+    case SESSION_DOWN: return tick_down(session);
     case SESSION_CONNECTING:
         if (now_ms < session->due_ms) {
             if (session->tcp_up)
@@ -476,6 +500,12 @@ struct session *session_new(const struct session_options *options, struct err *e
     session->options.login = NULL; /* may be replaced */
     atomic_init(&session->fresh_login, NULL);
     atomic_init(&session->ready, false);
+    session->redelivery = redelivery_new();
+    if (!session->redelivery) {
+        err_memory(err);
+        session_free(session);
+        return NULL;
+    }
     if (session_plan(session, err) != 0) {
         session_free(session);
         return NULL;
@@ -493,12 +523,19 @@ void session_free(struct session *session)
     free(session->order);
     free(session->denied);
     free(session->subscribes);
+    redelivery_free(session->redelivery);
+    free(session->dup_line);
     free(session);
 }
 
 void session_give_login(struct session *session, struct session_login *login)
 {
     session_login_free(atomic_exchange(&session->fresh_login, login));
+}
+
+void session_given_up(struct session *session, uint32_t epoch, uint32_t place)
+{
+    redelivery_given_up(session->redelivery, epoch, place);
 }
 
 bool session_is_up(const struct session *session)

@@ -64,6 +64,10 @@ int64_t session_tick(struct session *session, int64_t now_ms);
 /* Take messages from now on, or leave them in the socket. */
 void session_read(struct session *session, bool on);
 
+/* A record of a message read on connection `epoch` was given up, because the broker sends the message again;
+ * `place` is the message's. */
+void session_given_up(struct session *session, uint32_t epoch, uint32_t place);
+
 /* Is there anything to send, PUBACKs or other? */
 bool session_wants_flush(const struct session *session);
 

@@ -91,8 +91,11 @@ static int make_client(struct session *session, const struct config_broker *brok
 {
     const struct session_login *login = session->login;
 
+    free(session->dup_line);
+    if (asprintf(&session->dup_line, "Client %s received PUBLISH (d", login->client_id) < 0)
+        session->dup_line = NULL;
     session->mosq = mosquitto_new(login->client_id, false, session);
-    if (!session->mosq)
+    if (!session->mosq || !session->dup_line)
         return -1;
     session_set_callbacks(session);
     mosquitto_threaded_set(session->mosq, true); /* see session.h */
@@ -118,6 +121,8 @@ static void take_login(struct session *session)
 
     if (!fresh)
         return;
+    if (strcmp(fresh->client_id, session->login->client_id) != 0) /* another session at the broker */
+        redelivery_lost(session->redelivery, REDELIVERY_TAKEN, session->options.hold->epoch);
     session_login_free(session->login);
     session->login = fresh;
 }

@@ -77,6 +77,22 @@ static bool identifiers_available(const mosquitto_property *properties)
     return available != 0;
 }
 
+/* The library tells the DUP flag in its debug lines alone, and formats one for every message while somebody
+ * listens. A line that we do not know says no DUP: then the message is evaluated. */
+static void listen_for_dup(struct session *session)
+{
+    const bool wanted = redelivery_expects(session->redelivery);
+
+    session->dup = false;
+    if (wanted)
+        return;
+    session->dup_heard = false;
+    mosquitto_log_callback_set(session->mosq, NULL);
+    if (session->passed_over > 0)
+        log_info("mqtt", "%u messages came again that are safe already: acknowledged, not produced again",
+                 session->passed_over);
+}
+
 static void subscribe_all(struct session *session);
 
 static void on_connect(struct mosquitto *mosq, void *context, int reason, int flags,
@@ -86,13 +102,16 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     const bool resumed = flags & 1;
     char line[GLANCE_TEXT];
 
+    (void)mosq;
     session->packets++;
     if (reason != 0) {
         refused(session, reason, properties);
         return;
     }
-    /* From here on the library would format a line for every message. */
-    mosquitto_log_callback_set(mosq, NULL);
+    redelivery_connected(session->redelivery, resumed, session->broker);
+    session->passed_over = 0;
+    session->dup_heard = true; /* since the callbacks were set */
+    listen_for_dup(session);
     session->phase = SESSION_UP;
     session->up_since_ms = session->heard_ms = session->now_ms;
     look_at_grants(session, properties);
@@ -333,6 +352,22 @@ static void drop_properties(struct message *message)
     }
 }
 
+/* Has it come again, though it is safe already? */
+static bool is_duplicate(struct session *session, struct message *message, uint16_t mid)
+{
+    const bool dup = session->dup;
+
+    assert(session->options.hold->orphans == 0); /* else nothing is read */
+    const bool duplicate = redelivery_read(session->redelivery, message, mid, dup, &message->place);
+    if (duplicate) {
+        counters_one(session->options.counters, duplicates);
+        session->passed_over++;
+    }
+    if (session->dup_heard)
+        listen_for_dup(session);
+    return duplicate;
+}
+
 static void on_message(struct mosquitto *mosq, void *context, const struct mosquitto_message *in,
                        const mosquitto_property *properties)
 {
@@ -354,15 +389,16 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
         if (session->options.wants_properties)
             read_properties(session, &message, properties);
     }
-    /* Unsettled until the lane has seen to it, whatever it does meanwhile. */
-    uint32_t epoch = 0;
-    if (in->qos > 0) {
-        epoch = hold_take(session->options.hold);
-        session->to_acknowledge++;
-    }
-    session->options.events.message(session->options.events.context, &message);
     if (in->qos > 0)
-        hold_release(session->options.hold, epoch);
+        session->to_acknowledge++;
+    if (in->qos != 1 || !is_duplicate(session, &message, (uint16_t)in->mid)) {
+        /* Unsettled until the lane has seen to it, whatever it does meanwhile. */
+        const uint32_t epoch = in->qos > 0 ? hold_take(session->options.hold) : 0;
+
+        session->options.events.message(session->options.events.context, &message);
+        if (in->qos > 0)
+            hold_release(session->options.hold, epoch);
+    }
     if (properties && session->options.wants_properties)
         drop_properties(&message);
 }
@@ -390,9 +426,12 @@ static void on_disconnect(struct mosquitto *mosq, void *context, int reason,
 static void on_log(struct mosquitto *mosq, void *context, int level, const char *text)
 {
     struct session *session = context;
+    const size_t size = strlen(session->dup_line);
     const char *last = strrchr(text, ':');
 
     (void)mosq;
+    if (level == MOSQ_LOG_DEBUG && strncmp(text, session->dup_line, size) == 0)
+        session->dup = text[size] == '1';
     if (level != MOSQ_LOG_ERR || strncmp(text, "OpenSSL Error", 13) != 0)
         return;
     session->tls_failed = true;

@@ -3,6 +3,7 @@
 #ifndef ENGINE_SESSION_STATE_H
 #define ENGINE_SESSION_STATE_H
 
+#include "redelivery.h"
 #include "session.h"
 
 #include <mosquitto.h>
@@ -44,6 +45,7 @@ struct session {
     bool old_protocol, old_for_good;
     bool taken_over;
     int64_t due_ms;      /* DOWN: next attempt; CONNECTING, FINISHING: deadline */
+    int64_t patience_ms; /* DOWN: the next attempt waits for orphans until then */
     int64_t up_since_ms; /* of this connection */
     int64_t ping_ms;     /* next PINGREQ */
     int64_t heard_ms;    /* last sign of the broker */
@@ -59,6 +61,11 @@ struct session {
     bool *denied; /* for each place in `order`: the broker has refused it */
     int64_t ask_again_ms;
     bool identifiers, asking_again;
+
+    struct redelivery *redelivery;
+    char *dup_line;      /* how the library's line about a PUBLISH begins, up to its DUP flag */
+    bool dup_heard, dup; /* the library tells its lines; what the last one said */
+    uint32_t passed_over;
     atomic_bool ready;
     struct glance seen;
 

@@ -74,6 +74,7 @@ struct firing *settle_open(struct lane *lane, struct lane_rule *rule, const stru
     if (message->qos > 0) {
         firing->acknowledged = true;
         firing->epoch = hold_take(&lane->hold);
+        firing->place = message->place;
     }
     return firing;
 }
@@ -83,6 +84,13 @@ static void finish(struct lane *lane, struct firing *firing)
     if (firing->acknowledged)
         hold_release(&lane->hold, firing->epoch);
     batch_release(lane, firing->batch); /* the firing's own memory: nothing after this */
+}
+
+/* Some of it is given up, because the broker sends the message again: which then must be evaluated. */
+static void give_up(struct lane *lane, const struct firing *firing, uint32_t actions)
+{
+    count_rule(lane, firing->rule, abandoned, actions);
+    session_given_up(lane->session, firing->epoch, firing->place);
 }
 
 bool settle_is_resent(const struct lane *lane, const struct firing *firing)
@@ -113,7 +121,7 @@ void settle_close(struct lane *lane, struct firing *firing)
     if (firing->failed == 0 || firing->reporting) {
         finish(lane, firing);
     } else if (settle_is_resent(lane, firing)) {
-        count_rule(lane, firing->rule, abandoned, firing->failed);
+        give_up(lane, firing, firing->failed);
         finish(lane, firing);
     } else if (firing->message) {
         firing->reporting = true;
@@ -164,7 +172,7 @@ void settle_failure(struct lane *lane, struct firing *firing, const struct rule_
 
 void settle_abandoned(struct lane *lane, struct firing *firing)
 {
-    count_rule(lane, firing->rule, abandoned, firing->reporting ? firing->failed : 1);
+    give_up(lane, firing, firing->reporting ? firing->failed : 1);
     settle_close(lane, firing);
 }
 
@@ -243,7 +251,7 @@ void settle_reports(struct lane *lane)
 
     while ((firing = next_report(lane))) {
         if (settle_is_resent(lane, firing)) {
-            count_rule(lane, firing->rule, abandoned, firing->failed);
+            give_up(lane, firing, firing->failed);
             finish(lane, firing);
         } else {
             report(lane, firing);

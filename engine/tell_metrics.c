@@ -62,6 +62,8 @@ static const struct row {
     {COUNT_acknowledged, "topicrule_mqtt_acknowledged_total", NULL, NULL,
      "QoS 1 messages acknowledged to the broker: all they caused is safe."},
     {COUNT_reconnects, "topicrule_mqtt_reconnects_total", NULL, NULL, "Connections after the first."},
+    {COUNT_duplicates, "topicrule_mqtt_duplicates_total", NULL, NULL,
+     "Messages that came again, were safe already, and were passed over."},
     {COUNT_retained_ignored, "topicrule_mqtt_retained_ignored_total", NULL, NULL,
      "Replays of retained messages, which rules do not see."},
     {COUNT_too_large, "topicrule_mqtt_too_large_total", NULL, NULL, "Messages over limits.payload, dropped."},

@@ -58,13 +58,13 @@ static void show_counters(void)
         "counters received=%llu matched=%llu filtered=%llu failed=%llu begun=%llu delivered=%llu "
         "error_action=%llu "
         "dropped=%llu abandoned=%llu retried=%llu acknowledged=%llu reconnects=%llu unmatched=%llu "
-        "retained_ignored=%llu not_json=%llu too_large=%llu\n",
+        "retained_ignored=%llu not_json=%llu too_large=%llu duplicates=%llu\n",
         (unsigned long long)c.received, (unsigned long long)c.matched, (unsigned long long)c.filtered,
         (unsigned long long)c.failed, (unsigned long long)c.begun, (unsigned long long)c.delivered,
         (unsigned long long)c.error_action, (unsigned long long)c.dropped, (unsigned long long)c.abandoned,
         (unsigned long long)c.retried, (unsigned long long)c.acknowledged, (unsigned long long)c.reconnects,
         (unsigned long long)c.unmatched, (unsigned long long)c.retained_ignored,
-        (unsigned long long)c.not_json, (unsigned long long)c.too_large);
+        (unsigned long long)c.not_json, (unsigned long long)c.too_large, (unsigned long long)c.duplicates);
     (void)fflush(stdout);
 }
 

@@ -84,6 +84,11 @@ class Process:
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return text in log.read()
 
+    def lines(self, text):
+        """Those of its log that have the text."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return [line for line in log if text in line]
+
     def wait_said(self, text, seconds=60):
         def condition():
             check(self.runs() or self.said(text), f"it ended without saying '{text}'; see {self.log}")

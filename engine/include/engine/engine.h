@@ -56,6 +56,7 @@ struct engine_counters {
     uint64_t retried;      /* sent again after an answer that was not final */
     uint64_t acknowledged; /* QoS 1 messages whose PUBACK was written */
     uint64_t reconnects;   /* connections after the first */
+    uint64_t duplicates;   /* came again, were safe already, and were passed over: not in `received` */
 };
 void engine_counters(const struct engine *engine, struct engine_counters *out);
 

@@ -1,0 +1,80 @@
+/* redelivery.h - which messages does the broker send again that are safe already?
+ *
+ * A connection that is lost takes the PUBACKs with it that were queued and never written. A broker that
+ * resumes our session then sends those messages again, and by then most of them are safe: confirmed, stored,
+ * or failed for good. Such a message is passed over, and only acknowledged.
+ *
+ * What must never happen is that a new message is passed over because it looks like an old one: the same
+ * packet identifier, topic and reading. So all of this must hold:
+ *
+ *   - We read the message on the connection just before this one, with this identifier, and began no flush
+ *     since: no byte of its PUBACK can have left. A broker may not use an identifier again before it has the
+ *     PUBACK (MQTT 5.0, 2.2.1), so on that connection it named this one message.
+ *   - It is safe, and none of its records was given up (see settle_abandoned).
+ *   - The broker says that it has resumed our session, and it is the same one of the list.
+ *   - This PUBLISH is marked DUP. The first sending of a message never is (3.3.1.1), so a broker that dropped
+ *     the old message (expired, moved to another member of a share, restored from an older state) and gives
+ *     its identifier to a new one is seen.
+ *   - It is next in order. Messages come again in the order in which they were sent (4.6), so one of ours
+ *     that is left out was dropped, or acknowledged by somebody else with our client id. From there on
+ *     nothing more is believed. Messages that we do not know may come between: those whose PUBACK was on its
+ *     way, and those that were in the socket.
+ *   - Topic, payload and what else rules look at have the hash that they had.
+ *
+ * Why only the connection just before: an identifier that became free on it, with a broker that drops
+ * messages, may have been given to a new message that we did not read there, and that message comes marked
+ * DUP now. So what was not met again on the next connection is forgotten with it, even if that connection
+ * died before the broker let us in; only one on which no CONNECT has left does not count. What was met again
+ * is entered again as it is, because its PUBACK is queued again.
+ *
+ *   flush begins              what was read on this connection is forgotten, also if little of it leaves:
+ * what then comes again may be a new message, as any PUBACK may have arrived session not resumed, another
+ * broker of the list, another client has taken our id all is forgotten MQTT 3.1.1                the same:
+ * identifiers, DUP and order are as old as MQTT 3.1.1
+ *
+ * In every doubt a message is evaluated: at worst it is in Kafka twice. What is left: two clients with one
+ * client id, a broker that says nothing when one of them takes over, that gives free identifiers again at
+ * once, and the same readings in the same order.
+ *
+ * All memory is taken at the start, and touched as far as it is used. One thread. */
+#ifndef ENGINE_REDELIVERY_H
+#define ENGINE_REDELIVERY_H
+
+#include "message.h"
+
+enum { REDELIVERY_MOST = 65535 }; /* remembered: as many as there are identifiers */
+
+struct redelivery;
+
+struct redelivery *redelivery_new(void); /* NULL: no memory */
+void redelivery_free(struct redelivery *redelivery);
+
+/* A message with QoS 1 was read: `mid` is its packet identifier, `dup` its flag. True: it is safe, pass it
+ * over. Else its place, for redelivery_given_up. Only while nothing of earlier connections is open: what they
+ * read is decided. */
+bool redelivery_read(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup,
+                     uint32_t *place);
+
+/* The first byte of queued PUBACKs may leave from now on. */
+void redelivery_flushing(struct redelivery *redelivery);
+
+/* A record of the message read on connection `epoch` (hold.h) at that place was given up, because the
+ * message comes again. */
+void redelivery_given_up(struct redelivery *redelivery, uint32_t epoch, uint32_t place);
+
+enum redelivery_end {
+    REDELIVERY_UNASKED, /* nothing was said on this connection, or the broker did not let us in */
+    REDELIVERY_LOST,
+    REDELIVERY_TAKEN, /* another client has our session */
+};
+
+/* The connection is over. `epoch`: its number. */
+void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uint32_t epoch);
+
+/* The broker, known by a number, has let us in. */
+void redelivery_connected(struct redelivery *redelivery, bool resumed, size_t broker);
+
+/* May messages come that are passed over? Until then nobody needs to know the DUP flag. */
+bool redelivery_expects(const struct redelivery *redelivery);
+
+#endif
