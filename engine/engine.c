@@ -73,8 +73,10 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     admin_free(engine->admin);
-    if (engine->watching)
+    if (engine->watching) {
         secrets_quiet(engine->options.secrets);
+        secrets_give_up(engine->options.secrets); /* a lane may have one fetched */
+    }
     lane_free(atomic_load(&engine->lane));
     if (engine->planned)
         plan_done(&engine->plan);
@@ -319,6 +321,7 @@ static int make_lane(struct engine *engine, struct err *err)
         .config = engine->options.config,
         .rules = engine->rules,
         .route = plan->route,
+        .secrets = engine->options.secrets,
         .login = plan->login,
         .targets = plan->targets,
         .target_count = plan->target_count,

@@ -125,30 +125,76 @@ static void say_stranger(struct lane *lane, const struct message *message)
                  SPAN_ARG(message->sql.topic), (unsigned long long)left_out);
 }
 
-void evaluate(struct lane *lane, const struct message *in)
+static void begin(struct lane *lane, struct message *message, struct span topic)
 {
-    struct message message;
-    bool fresh = true;
+    message->sql.topic = topic;
+    render_identity(lane->options.config, &message->sql);
+    sql_scope_begin(lane->scope, &message->sql);
+}
 
-    lane->read_messages++;
-    lane->read_bytes += in->sql.payload.size;
-    if (!is_welcome(lane, in))
-        return;
+void evaluate_now(struct lane *lane, const struct message *in)
+{
     struct route_match match =
         route_match(lane->options.route, in->sql.topic, in->ids, in->id_count, lane->matches);
+    struct message message = *in;
+    bool fresh = true;
+
     if (match.count == 0) {
         counters_one(&lane->counters, unmatched);
         if (match.no_such_rule)
             say_stranger(lane, in);
         return;
     }
-    message = *in;
-    message.sql.topic = match.topic;
-    render_identity(lane->options.config, &message.sql);
     lane->kept = NULL;
-    sql_scope_begin(lane->scope, &message.sql);
+    begin(lane, &message, match.topic);
     for (size_t i = 0; i < match.count; i++)
         evaluate_rule(lane, &lane->rules[lane->matches[i]], &message, &fresh);
     if (!sql_scope_payload_is_json(lane->scope))
         counters_one(&lane->counters, not_json);
+    if (lane->computed)
+        computed_end(lane->computed);
+}
+
+/* All that one rule may ask for. Its error action sees the same message, so it asks for the same. */
+static void try_rule(struct lane *lane, const struct lane_rule *rule)
+{
+    struct action_record record;
+    struct span payload;
+
+    if (sql_run(rule->rule->program, lane->scope, &payload, &lane->err) == SQL_MATCHED)
+        for (size_t i = 0; i < rule->action_count; i++)
+            (void)render_record(rule->actions[i].action, lane->scope, payload, &record, &lane->err);
+    if (rule->error_action)
+        (void)render_record(rule->error_action->action, lane->scope, SPAN(""), &record, &lane->err);
+}
+
+bool evaluate_wants(struct lane *lane, const struct message *in)
+{
+    struct route_match match =
+        route_match(lane->options.route, in->sql.topic, in->ids, in->id_count, lane->matches);
+    struct message message = *in;
+
+    computed_try(lane->computed);
+    for (size_t i = 0; i < match.count; i++)
+        if (lane->rules[lane->matches[i]].asks) {
+            begin(lane, &message, match.topic);
+            try_rule(lane, &lane->rules[lane->matches[i]]);
+        }
+    if (!computed_wants(lane->computed))
+        return false;
+    computed_fetch(lane->computed);
+    computed_end(lane->computed);
+    return true;
+}
+
+void evaluate(struct lane *lane, const struct message *in)
+{
+    lane->read_messages++;
+    lane->read_bytes += in->sql.payload.size;
+    if (!is_welcome(lane, in))
+        return;
+    if (lane->computed && (!park_is_empty(lane) || evaluate_wants(lane, in)))
+        park_add(lane, in);
+    else
+        evaluate_now(lane, in);
 }

@@ -1,119 +1,26 @@
 /* The world as the engine lends it to SQL: the clock, randomness, and secrets that are already here. */
 #include "engine/render.h"
 
+#include "computed.h"
+#include "known.h"
+
 #include "base/clock.h"
 
-#include <limits.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <sys/random.h>
-
-struct known {
-    struct secret_query query; /* the spans point into `text` */
-    enum sql_secret_type type;
-    char *text;
-    struct wiped *value; /* as get_secret gives it: base64 for BINARY. NULL: not had yet */
-};
 
 struct render_secrets {
     struct secrets *secrets;
     bool on_demand;
-    struct known *items;
-    size_t count, room;
+    struct known_list list;
+    struct computed *computed; /* NULL: messages compute none */
 };
-
-/* Few secrets stand in rules, so a list is searched from end to end. */
-static bool same_span(struct span a, struct span b)
-{
-    if (!a.data || !b.data)
-        return !a.data && !b.data;
-    return span_equal(a, b);
-}
-
-static struct known *find(struct render_secrets *known, const struct sql_secret_query *query)
-{
-    for (size_t i = 0; i < known->count; i++) {
-        struct known *item = &known->items[i];
-
-        if (item->type == query->type && same_span(item->query.id, query->id) &&
-            same_span(item->query.key, query->key) && same_span(item->query.role_arn, query->role_arn))
-            return item;
-    }
-    return NULL;
-}
-
-static struct span copy_to(char **at, struct span text)
-{
-    if (!text.data)
-        return text;
-    if (text.size > 0)
-        memcpy(*at, text.data, text.size);
-    struct span copy = {*at, text.size};
-    *at += text.size;
-    return copy;
-}
-
-static struct known *add(struct render_secrets *known, const struct sql_secret_query *query, struct err *err)
-{
-    if (known->count == known->room) {
-        size_t room = known->room ? known->room * 2 : 8;
-        struct known *items = realloc(known->items, room * sizeof *items);
-
-        if (!items) {
-            err_memory(err);
-            return NULL;
-        }
-        known->items = items;
-        known->room = room;
-    }
-    char *text = malloc(query->id.size + query->key.size + query->role_arn.size + 1), *at = text;
-    if (!text) {
-        err_memory(err);
-        return NULL;
-    }
-    struct known *item = &known->items[known->count++];
-    *item = (struct known){.type = query->type, .text = text};
-    item->query.id = copy_to(&at, query->id);
-    item->query.key = copy_to(&at, query->key);
-    item->query.role_arn = copy_to(&at, query->role_arn);
-    item->query.form = query->type == SQL_SECRET_BINARY ? SECRET_BINARY : SECRET_STRING;
-    return item;
-}
-
-static struct wiped *base64(const struct wiped *bytes, struct err *err)
-{
-    struct span plain = wiped_reveal(bytes);
-    size_t room = (plain.size + 2) / 3 * 4 + 1;
-    struct wiped *out = NULL;
-    unsigned char *text = plain.size < INT_MAX / 2 ? malloc(room) : NULL;
-
-    if (text) {
-        int size = EVP_EncodeBlock(text, (const unsigned char *)plain.data, (int)plain.size);
-
-        out = wiped_new((struct span){(const char *)text, (size_t)size});
-        wipe(text, room);
-        free(text);
-    }
-    if (!out)
-        err_memory(err);
-    return out;
-}
 
 static int fetch(struct render_secrets *known, struct known *item, struct err *err)
 {
     struct wiped *value = secrets_get(known->secrets, &item->query, err);
 
-    if (value && item->type == SQL_SECRET_BINARY) {
-        struct wiped *bytes = value;
-
-        value = base64(bytes, err);
-        wiped_free(bytes);
-    }
-    if (!value)
-        return -1;
-    wiped_free(item->value);
-    item->value = value;
-    return 0;
+    return value ? known_set(item, value, err) : -1;
 }
 
 struct render_secrets *render_secrets_new(struct secrets *secrets, bool on_demand, struct err *err)
@@ -133,11 +40,7 @@ void render_secrets_free(struct render_secrets *known)
 {
     if (!known)
         return;
-    for (size_t i = 0; i < known->count; i++) {
-        wiped_free(known->items[i].value);
-        free(known->items[i].text);
-    }
-    free(known->items);
+    known_done(&known->list);
     free(known);
 }
 
@@ -151,10 +54,10 @@ static void learn(void *context, const struct sql_secret_query *query)
 {
     struct learning *learning = context;
     struct err err = {0};
-    struct known *item = find(learning->known, query);
+    struct known *item = known_find(&learning->known->list, query);
 
     if (!item)
-        item = add(learning->known, query, &err);
+        item = known_add(&learning->known->list, query, &err);
     if (item && (item->value || fetch(learning->known, item, &err) == 0))
         return;
     if (learning->result == 0)
@@ -187,6 +90,31 @@ int render_secrets_learn(struct render_secrets *known, const struct rule *rule, 
     return learning.result;
 }
 
+static bool action_computes(const struct rule_action *action)
+{
+    if (!action->type)
+        return false;
+    for (size_t i = 0; action->type->fields[i].name; i++)
+        if (action->fields[i] && sql_template_computes_secrets(action->fields[i]))
+            return true;
+    for (size_t i = 0; i < action->pair_count; i++)
+        if (sql_template_computes_secrets(action->pairs[i].key) ||
+            sql_template_computes_secrets(action->pairs[i].value))
+            return true;
+    return false;
+}
+
+bool render_computes_secrets(const struct rule *rule)
+{
+    if (sql_program_computes_secrets(rule->program) ||
+        (rule->error_action && action_computes(rule->error_action)))
+        return true;
+    for (size_t i = 0; i < rule->action_count; i++)
+        if (action_computes(&rule->actions[i]))
+            return true;
+    return false;
+}
+
 static int64_t host_now(void *context)
 {
     (void)context;
@@ -211,20 +139,32 @@ static void host_random(void *context, void *bytes, size_t size)
 static int host_secret(void *context, const struct sql_secret_query *query, struct span *out, struct err *err)
 {
     struct render_secrets *known = context;
-    struct known *item = find(known, query);
 
+    /* Also where the same secret is named elsewhere: naming it does not let a message have it. */
+    if (query->computed && !known->on_demand) {
+        if (known->computed)
+            return computed_get(known->computed, query, out, err);
+        return err_set(err, ERR_SECRET,
+                       "secret '" SPAN_FMT
+                       "' is named by the message, and only ids that stand in the rule are fetched",
+                       SPAN_ARG(query->id));
+    }
+    struct known *item = known_find(&known->list, query);
     if (known->on_demand) {
-        if (!item && !(item = add(known, query, err)))
+        if (!item && !(item = known_add(&known->list, query, err)))
             return -1;
         if (!item->value && fetch(known, item, err) != 0)
             return -1;
     }
     if (!item || !item->value)
-        return err_set(err, ERR_SECRET, "secret '" SPAN_FMT "' %s", SPAN_ARG(query->id),
-                       item ? "could not be fetched"
-                            : "is named by the message, and only ids that stand in the rule are fetched");
+        return err_set(err, ERR_SECRET, "secret '" SPAN_FMT "' could not be fetched", SPAN_ARG(query->id));
     *out = wiped_reveal(item->value);
     return 0;
+}
+
+void host_set_computed(struct render_secrets *known, struct computed *computed)
+{
+    known->computed = computed;
 }
 
 struct sql_host render_host(struct render_secrets *known)

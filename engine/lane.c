@@ -45,7 +45,7 @@ static void on_message(void *context, const struct message *message)
 /* Messages of an earlier connection first: read now, the same ones would be produced beside them. */
 static bool may_read(const struct lane *lane)
 {
-    return lane->hold.orphans == 0 && lane_has_room(lane);
+    return lane->hold.orphans == 0 && park_is_empty(lane) && lane_has_room(lane);
 }
 
 static bool on_more(void *context)
@@ -57,12 +57,13 @@ static void on_connected(void *context, bool resumed)
 {
     struct lane *lane = context;
 
-    if (!resumed) {
+    if (resumed) {
+        lane->resent_before = lane->hold.epoch;
+        dispatch_forget_resent(lane);
+    } else {
         lane->session_since = lane->hold.epoch;
-        return;
     }
-    lane->resent_before = lane->hold.epoch;
-    dispatch_forget_resent(lane);
+    park_connected(lane);
 }
 
 static void on_lost(void *context)
@@ -70,6 +71,7 @@ static void on_lost(void *context)
     struct lane *lane = context;
 
     lane->read_messages = lane->read_bytes = 0;
+    park_lost(lane);
 }
 
 /* ---- making one ---- */
@@ -150,6 +152,7 @@ static int make_rules(struct lane *lane, struct err *err)
             }
         if (rule->error_action && rule->error_action->type)
             made->error_action = add_action(lane, rule->error_action, targets[rule->action_count]);
+        made->asks = render_computes_secrets(rule);
         made->traced = made->error_action && rule_calls(rule, "traceid");
     }
     return 0;
@@ -178,6 +181,19 @@ static int make_scope(struct lane *lane, struct err *err)
     lane->scope = sql_scope_new(&lane->host, SQL_LIMITS_DEFAULT, err);
     lane->trace_id = sql_template_compile(SPAN("${traceid()}"), NULL, SQL_2016_03_23, err);
     return lane->scope && lane->trace_id ? 0 : -1;
+}
+
+static int make_computed(struct lane *lane, struct err *err)
+{
+    const struct lane_options *options = &lane->options;
+    bool asked = false;
+
+    for (size_t i = 0; i < options->rules->count; i++)
+        asked |= lane->rules[i].asks && !lane->rules[i].rule->disabled;
+    if (!asked || !options->secrets)
+        return 0;
+    lane->computed = computed_new(options->config, options->secrets, lane->wake_fd, err);
+    return lane->computed ? 0 : -1;
 }
 
 static int make_session(struct lane *lane, struct err *err)
@@ -219,7 +235,7 @@ struct lane *lane_new(const struct lane_options *options, struct err *err)
         return NULL;
     }
     if (make_loop(lane, err) != 0 || make_clients(lane, err) != 0 || make_rules(lane, err) != 0 ||
-        make_scope(lane, err) != 0 || make_session(lane, err) != 0)
+        make_scope(lane, err) != 0 || make_computed(lane, err) != 0 || make_session(lane, err) != 0)
         return NULL;
     return TAKE(lane);
 }
@@ -229,6 +245,8 @@ void lane_free(struct lane *lane)
     if (!lane)
         return;
     session_free(lane->session);
+    computed_free(lane->computed);
+    park_done(lane);
     client_done(lane);
     dispatch_done(lane);
     batch_done(lane);
@@ -258,6 +276,7 @@ static void take_secrets(struct lane *lane)
 
     if (!fresh)
         return;
+    host_set_computed(fresh, lane->computed);
     lane->host = render_host(fresh);
     render_secrets_free(lane->secrets);
     lane->secrets = fresh;
@@ -339,18 +358,24 @@ static void publish_gauges(struct lane *lane)
                           memory_order_relaxed);
 }
 
+static int64_t soonest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Everything that is not an event. Returns when to come again at the latest. */
 static int64_t do_work(struct lane *lane)
 {
     take_secrets(lane);
     client_work(lane);
+    int64_t due = park_work(lane);
     dispatch_waiting(lane);
     settle_reports(lane);
     watch_hold(lane);
     publish_gauges(lane);
 
-    int64_t due = client_next_due(lane);
-    return lane->streams.due_ms < due ? lane->streams.due_ms : due;
+    due = soonest(due, client_next_due(lane));
+    return soonest(due, lane->streams.due_ms);
 }
 
 /* Hold, then flush: nothing is written while something is unsettled, nothing is read until all is written. */
@@ -372,11 +397,6 @@ static int64_t tick_session(struct lane *lane)
     lane->now_ms = clock_mono_ms();
     atomic_store_explicit(&lane->heartbeat_ms, lane->now_ms, memory_order_relaxed);
     return due;
-}
-
-static int64_t soonest(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Clients come first, so that the first batch finds them ready. But not for ever: once we are connected and
@@ -413,7 +433,7 @@ static void leave(struct lane *lane)
     const int64_t until = lane->now_ms + GRACE_MS;
 
     session_read(lane->session, false);
-    while ((lane->deliveries.used > 0 || lane->reports) && lane->now_ms < until) {
+    while ((lane->deliveries.used > 0 || lane->reports || park_is_moving(lane)) && lane->now_ms < until) {
         int64_t due = do_work(lane);
 
         if (session_is_up(lane->session))

@@ -14,12 +14,14 @@
 #ifndef ENGINE_LANE_H
 #define ENGINE_LANE_H
 
+#include "computed.h"
 #include "counters.h"
 #include "failure.h"
 #include "glance.h"
 #include "hold.h"
 #include "limiter.h"
 #include "message.h"
+#include "park.h"
 #include "route.h"
 #include "session.h"
 
@@ -165,6 +167,7 @@ struct lane_rule {
     struct lane_action *actions; /* those that are built */
     size_t action_count;
     struct lane_action *error_action; /* NULL: none */
+    bool asks;                        /* it computes ids of secrets from messages */
     bool traced;                      /* rule or error action calls traceid() */
     struct limiter complaints;
     struct rule_counters counters;
@@ -177,6 +180,7 @@ struct lane_options {
     const struct config *config;
     const struct rule_set *rules;
     const struct route *route;
+    struct secrets *secrets; /* NULL: none configured */
     struct session_login *login;
     struct target *targets;
     size_t target_count;
@@ -205,6 +209,8 @@ struct lane {
     struct sql_host host;
     struct render_secrets *secrets;               /* what the host looks up; NULL: there are none */
     struct render_secrets *_Atomic fresh_secrets; /* to be used from the next batch on */
+    struct computed *computed;                    /* NULL: no rule computes ids of secrets */
+    struct park park;
     struct sql_scope *scope;
     struct sql_template *trace_id;
     struct err err;           /* scratch: a kilobyte that need not be cleared for every record */
@@ -248,8 +254,13 @@ bool lane_has_room(const struct lane *lane);
 
 /* ---- between the files of a lane ---- */
 
-/* evaluate.c: run every rule that hears the message. */
+/* evaluate.c: a message has come. Run every rule that hears it, or put it aside (park.h). */
 void evaluate(struct lane *lane, const struct message *in);
+/* Run them, whatever is missing. */
+void evaluate_now(struct lane *lane, const struct message *in);
+/* Try them, with no effect: does the message compute a secret's id that is not known yet? Then it is being
+ * fetched. */
+bool evaluate_wants(struct lane *lane, const struct message *in);
 
 /* dispatch.c: a copy of the record goes on its way; `firing` is open for it until it is settled. */
 void dispatch(struct lane *lane, struct firing *firing, struct lane_action *action,

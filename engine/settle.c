@@ -231,6 +231,8 @@ static void report(struct lane *lane, struct firing *firing)
         drop_report(lane, firing, (struct span){0}, err->text);
     else
         dispatch(lane, firing, action, &record);
+    if (lane->computed)
+        computed_end(lane->computed);
 }
 
 static struct firing *next_report(struct lane *lane)

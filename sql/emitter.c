@@ -209,5 +209,8 @@ static int prove(struct emitter *emitter, struct code *out)
 
 int emit_finish(struct emitter *emitter, struct code *out)
 {
-    return emitter->failed ? -1 : prove(emitter, out);
+    if (emitter->failed)
+        return -1;
+    code_mark_secrets(emitter->steps, (uint32_t)emitter->count);
+    return prove(emitter, out);
 }

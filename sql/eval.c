@@ -125,8 +125,11 @@ static int run_array(const struct machine *machine, const struct value *values, 
 static int run_call(const struct machine *machine, const struct step *step, const struct value *args,
                     struct value *out)
 {
-    const struct call call = {
-        .scope = machine->run->scope, .args = args, .argc = step->count, .version = machine->run->version};
+    const struct call call = {.scope = machine->run->scope,
+                              .args = args,
+                              .argc = step->count,
+                              .version = machine->run->version,
+                              .computed = step->flag};
 
     *out = VALUE_NOTHING;
     if (charge(machine, args, step->count, false) < 0)

@@ -12,6 +12,7 @@ struct call {
     const struct value *args; /* FORM_RAW values among them: use value.h's getters */
     unsigned argc;            /* within the row's bounds: any other number gave Undefined already */
     enum sql_version version;
+    bool computed; /* get_secret: its arguments are no constants */
 };
 
 /* 0 with the result in `out` (preset to Undefined), or -1 with `err`: limits and secrets alone fail a

@@ -7,7 +7,7 @@
 static int fn_get_secret(const struct call *call, struct value *out, struct err *err)
 {
     const struct sql_host *host = call->scope->host;
-    struct sql_secret_query query = {.key = {NULL, 0}};
+    struct sql_secret_query query = {.key = {NULL, 0}, .computed = call->computed};
     struct span type, text = {NULL, 0};
     int had = arg_text(call, 0, &query.id, err);
 

@@ -65,6 +65,24 @@ void code_secrets(const struct code *code, sql_secret_seen *seen, void *context)
     }
 }
 
+void code_mark_secrets(struct step *steps, uint32_t count)
+{
+    const struct code code = {.steps = steps, .count = count};
+    struct sql_secret_query query;
+
+    for (size_t i = 0; i < count; i++)
+        if (steps[i].op == STEP_CALL && strcmp(steps[i].func->name, "get_secret") == 0)
+            steps[i].flag = !secret_query(&code, i, &query);
+}
+
+bool code_computes_secrets(const struct code *code)
+{
+    for (size_t i = 0; i < code->count; i++)
+        if (code->steps[i].op == STEP_CALL && code->steps[i].flag)
+            return true;
+    return false;
+}
+
 bool code_is_settled(const struct code *code)
 {
     for (size_t i = 0; i < code->count; i++) {

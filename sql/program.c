@@ -159,6 +159,11 @@ enum sql_version sql_program_version(const struct sql_program *program)
     return program->version;
 }
 
+bool sql_program_computes_secrets(const struct sql_program *program)
+{
+    return code_computes_secrets(&program->set) || code_computes_secrets(&program->body);
+}
+
 bool sql_program_calls(const struct sql_program *program, const char *name)
 {
     return code_calls(&program->set, name) || code_calls(&program->body, name);

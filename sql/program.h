@@ -40,7 +40,8 @@ struct step {
     uint8_t op;    /* enum step_op */
     uint8_t level; /* the nested query it is about; ASSIGN, VARIABLE: the variable's number; CAST: the type */
     uint8_t bound; /* NAME: stop at this query's element, which the first name is bound to; 0: none */
-    uint8_t flag;  /* PAYLOAD: an item of the outgoing payload, so bytes that are no JSON are an error */
+    uint8_t flag; /* PAYLOAD: an item of the outgoing payload, so bytes that are no JSON are an error; CALL: a
+                     get_secret whose arguments are known only with the message */
     uint32_t at, size; /* where its expression stands in the text */
     uint32_t count;    /* names of a path; values popped; bytes of a key; TRY: the stack's height */
     union {
@@ -139,6 +140,9 @@ void run_blame(struct err *err, struct span text, const struct code *code, size_
 void code_explain(const struct code *code, const struct sql_program *program, enum sql_version version,
                   struct buf *out);
 bool code_calls(const struct code *code, const char *name);
+/* Set the flag of every get_secret: are its arguments known only with the message? */
+void code_mark_secrets(struct step *steps, uint32_t count);
+bool code_computes_secrets(const struct code *code);
 void code_secrets(const struct code *code, sql_secret_seen *seen, void *context);
 /* Does the result depend on constants and get_secret alone? */
 bool code_is_settled(const struct code *code);

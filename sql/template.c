@@ -139,6 +139,14 @@ struct span sql_template_constant(const struct sql_template *tmpl)
     return (struct span){NULL, 0};
 }
 
+bool sql_template_computes_secrets(const struct sql_template *tmpl)
+{
+    for (size_t i = 0; i < tmpl->count; i++)
+        if (code_computes_secrets(&tmpl->parts[i].code))
+            return true;
+    return false;
+}
+
 bool sql_template_calls(const struct sql_template *tmpl, const char *name)
 {
     for (unsigned i = 0; i < tmpl->count; i++)

@@ -1,5 +1,6 @@
 #include "load.h"
 
+#include "engine/render.h"
 #include "types.h"
 
 int load_secrets(const struct config *config, struct secrets **out, struct err *err)
@@ -71,6 +72,14 @@ static void doubt_identity(const struct rule *rule, const struct config *config,
                 rows[i].function, rows[i].says, rows[i].key);
 }
 
+static void doubt_secrets(const struct rule *rule, const struct config *config, struct report *report)
+{
+    if (config->secrets.allow_count == 0 && render_computes_secrets(rule))
+        report_warn(
+            report, rule->file, NULL, (struct pos){0, 0},
+            "get_secret() with an id that messages compute always fails: secrets.allow names no such ids");
+}
+
 /* ---- rules ---- */
 
 struct rule_set *load_rules(const char *path, const struct config *config, bool release,
@@ -85,8 +94,10 @@ struct rule_set *load_rules(const char *path, const struct config *config, bool 
     };
     struct rule_set *set = rule_set_load(path, &options, report);
 
-    for (size_t i = 0; set && config && i < set->count; i++)
+    for (size_t i = 0; set && config && i < set->count; i++) {
         doubt_identity(set->rules[i], config, report);
+        doubt_secrets(set->rules[i], config, report);
+    }
     return set;
 }
 

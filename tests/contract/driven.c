@@ -82,6 +82,19 @@ static void *listen_to_orders(void *context)
     return context;
 }
 
+/* NULL: the configuration has no backends. */
+static struct secrets *open_secrets(const struct config *config, struct err *err)
+{
+    const struct secrets_config wanted = {.base_directory = config->directory,
+                                          .default_backend = config->secrets.default_backend,
+                                          .backends = config->secrets.backends,
+                                          .backend_count = config->secrets.backend_count,
+                                          .cache_ms = config->secrets.cache_ms,
+                                          .stale_limit_ms = config->secrets.stale_limit_ms};
+
+    return wanted.backend_count ? secrets_new(&wanted, err) : NULL;
+}
+
 int main(int argc, char **argv)
 {
     const struct action_type *const types[] = {&scripted_action_type, NULL};
@@ -99,7 +112,8 @@ int main(int argc, char **argv)
         return 2;
     log_setup(LOG_TEXT, LOG_DEBUG);
     scripted_watch(show);
-    engine = engine_new(&(struct engine_options){.config = config, .rules = rules}, &err);
+    struct secrets *secrets = open_secrets(config, &err);
+    engine = engine_new(&(struct engine_options){.config = config, .rules = rules, .secrets = secrets}, &err);
     if (!engine)
         return 2;
 
@@ -122,6 +136,7 @@ int main(int argc, char **argv)
     engine = NULL;
     (void)pthread_mutex_unlock(&engine_lock);
     rule_set_free(rules);
+    secrets_free(secrets);
     config_free(config);
     return status != 0;
 }

@@ -30,6 +30,15 @@ printf 'identity: {client_id: {topic_level: 2}}\n' >>"$scratch/good.yaml"
     echo "FAIL: identity.client_id is set, and there is still a warning"
     failed=$((failed + 1))
 }
+# So is one that computes ids of secrets, until the configuration allows some.
+printf "sql: SELECT get_secret(topic(2), 'SecretString', '') AS s FROM 'a/+'\nactions:\n  - kafka: {topic: t, clientProperties: {bootstrap.servers: 'k:9092', security.protocol: PLAINTEXT}}\n" \
+    >"$scratch/rules/who.yaml"
+try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' 'secrets.allow names no such ids' check -c "$scratch/good.yaml"
+printf 'secrets: {allow: ["*"]}\n' >>"$scratch/good.yaml"
+"$TOPICRULE" check -c "$scratch/good.yaml" 2>&1 | grep -q 'secrets.allow' && {
+    echo "FAIL: secrets.allow is set, and there is still a warning"
+    failed=$((failed + 1))
+}
 mkdir "$scratch/none"
 printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: none\n' >"$scratch/empty.yaml"
 try 0 '' 'no rules here' check -c "$scratch/empty.yaml"

@@ -26,6 +26,7 @@ struct engine_options {
 
 /* Make sessions and clients; contacts nothing yet. NULL with `err`. */
 struct engine *engine_new(const struct engine_options *options, struct err *err);
+/* Once it has run, its secrets are of no more use: secrets_give_up. NULL is a no-op. */
 void engine_free(struct engine *engine);
 
 /* Run until engine_stop, then settle, flush and half-close within the grace time. Returns 0, or -1 with `err`

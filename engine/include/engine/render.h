@@ -38,7 +38,8 @@ void render_identity(const struct config *config, struct sql_message *message);
 
 /* The secrets that rules ask for while a message is evaluated. A lane may not wait for a backend, so the ids
  * that stand in the rules are learnt beforehand and only looked up then; with `on_demand` one that is not
- * known is fetched when it is asked for, which may block. `secrets` is borrowed. One thread at a time. */
+ * known is fetched when it is asked for, which may block. (Those that messages compute: computed.h.)
+ * `secrets` is borrowed. One thread at a time. */
 struct render_secrets;
 struct render_secrets *render_secrets_new(struct secrets *secrets, bool on_demand, struct err *err);
 void render_secrets_free(struct render_secrets *known); /* NULL is a no-op */
@@ -46,6 +47,9 @@ void render_secrets_free(struct render_secrets *known); /* NULL is a no-op */
  * cannot be had is tried again by the next call, and an SQL error meanwhile. Returns 0, or -1 with `err` for
  * the first one missing (the others are tried all the same). */
 int render_secrets_learn(struct render_secrets *known, const struct rule *rule, struct err *err);
+
+/* Does the rule ask for secrets that are known only with the message? */
+bool render_computes_secrets(const struct rule *rule);
 
 /* The host callbacks of a program that evaluates: wall clock, getrandom(2), and `known` secrets (NULL: none).
  * `known` must outlive the scopes that are given this host. */

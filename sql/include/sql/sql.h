@@ -46,6 +46,7 @@ struct sql_secret_query {
     enum sql_secret_type type;
     struct span key; /* data NULL: the whole secret */
     struct span role_arn;
+    bool computed; /* the arguments are no constants: a message may have chosen them */
 };
 
 struct sql_host {
@@ -122,6 +123,9 @@ typedef void sql_secret_seen(void *context, const struct sql_secret_query *query
 /* Every get_secret call with constant arguments, so that they can be fetched before the first message. */
 void sql_template_secrets(const struct sql_template *tmpl, sql_secret_seen *seen, void *context);
 void sql_program_secrets(const struct sql_program *program, sql_secret_seen *seen, void *context);
+/* True if there are others, whose arguments are known only with the message. */
+bool sql_template_computes_secrets(const struct sql_template *tmpl);
+bool sql_program_computes_secrets(const struct sql_program *program);
 
 /* ---- for every message ---- */
 
