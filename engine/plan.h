@@ -4,6 +4,7 @@
 #define ENGINE_PLAN_H
 
 #include "lane.h"
+#include "store.h"
 
 struct plan {
     const struct config *config;
@@ -15,6 +16,7 @@ struct plan {
     struct target *targets;
     size_t target_count, target_room;
     size_t **target_of; /* target_of[rule][action]; the error action's is the last */
+    size_t forgotten;   /* filters that are gone, and the store knows it: the first so many of the route's */
 };
 
 /* Returns 0, or -1 with `err`. A secret that a rule's client needs and that cannot be had is logged and left
@@ -22,6 +24,13 @@ struct plan {
 int plan_make(struct plan *plan, const struct config *config, const struct rule_set *rules,
               struct secrets *secrets, struct err *err);
 void plan_done(struct plan *plan);
+
+/* Subscription identifiers from the store, which keeps them; and the filters that no rule has any more, which
+ * sessions unsubscribe. After plan_make, before lanes are made. Blocks. 0, or -1 with `err`. */
+int plan_identify(struct plan *plan, struct store *store, struct err *err);
+/* The store forgets the filters whose end the broker has answered. Blocks; cheap when there are none. Not
+ * when the lane is gone. */
+void plan_forget(struct plan *plan, struct store *store, const struct lane *lane);
 
 /* Make again what could not be made, or, with `all`, all that secrets take part in, and give the lane what
  * came out differently. What cannot be made stays as it is, with one line in the log. May block on secrets.

@@ -21,8 +21,8 @@ struct route {
     const struct rule_set *set;
     struct trie trie; /* its values are 1 + entry */
 
-    struct entry *entries;
-    size_t entry_count, entry_room;
+    struct entry *entries; /* those that rules hear, then those that are gone, which the trie knows not */
+    size_t entry_count, entry_room, gone_count;
     uint32_t *ids; /* hash table of 1 + entry, by own_id; 0 free */
     size_t id_room;
 
@@ -138,28 +138,78 @@ static uint32_t free_id(const struct route *route, struct span filter)
     }
 }
 
+/* An empty table with room for the entries that there are, and as many again. */
+static int make_ids(struct route *route, struct err *err)
+{
+    free(route->ids);
+    for (route->id_room = 16; route->id_room < route->entry_count * 4;)
+        route->id_room *= 2;
+    route->ids = calloc(route->id_room, sizeof *route->ids);
+    return route->ids ? 0 : err_memory(err);
+}
+
+static void put_id(struct route *route, size_t index, uint32_t id)
+{
+    struct route_entry *entry = &route->entries[index].seen;
+    size_t at = id & (route->id_room - 1);
+
+    while (route->ids[at])
+        at = (at + 1) & (route->id_room - 1);
+    if (entry->id != ROUTE_SHARED)
+        entry->id = id;
+    entry->own_id = id;
+    route->ids[at] = (uint32_t)index + 1;
+}
+
 static int give_ids(struct route *route, struct err *err)
 {
     AUTO(free_drop) struct trie_visit *stack = calloc(TRIE_STACK, sizeof *stack);
 
-    for (route->id_room = 16; route->id_room < route->entry_count * 2;)
-        route->id_room *= 2;
-    route->ids = calloc(route->id_room, sizeof *route->ids);
-    if (!route->ids || !stack)
+    if (!stack)
         return err_memory(err);
+    if (make_ids(route, err) != 0)
+        return -1;
     for (size_t i = 0; i < route->entry_count; i++) {
-        struct entry *entry = &route->entries[i];
-        uint32_t id = free_id(route, span_of(entry->seen.filter));
-        size_t at = id & (route->id_room - 1);
+        struct route_entry *entry = &route->entries[i].seen;
+        const struct span filter = span_of(entry->filter);
 
-        while (route->ids[at])
-            at = (at + 1) & (route->id_room - 1);
-        entry->seen.own_id = id;
-        route->ids[at] = (uint32_t)i + 1;
-        entry->seen.id = trie_overlaps(&route->trie, span_of(entry->seen.filter), (uint32_t)i + 1, stack)
-                             ? id
-                             : ROUTE_SHARED;
+        if (!trie_overlaps(&route->trie, filter, (uint32_t)i + 1, stack))
+            entry->id = ROUTE_SHARED;
+        put_id(route, i, free_id(route, filter));
     }
+    return 0;
+}
+
+int route_identify(struct route *route, const uint32_t *ids, struct err *err)
+{
+    if (make_ids(route, err) != 0)
+        return -1;
+    for (size_t i = 0; i < route->entry_count; i++)
+        put_id(route, i, ids[i]);
+    return 0;
+}
+
+int route_add_gone(struct route *route, const char *filter, uint32_t id, struct err *err)
+{
+    if (trie_find(&route->trie, span_of(filter)) != 0)
+        return 0;
+    AUTO(free_drop) char *text = strdup(filter);
+    if (!text)
+        return err_memory(err);
+    struct entry *entry = add_entry(route, text, err);
+    if (!entry)
+        return -1;
+    text = NULL;
+    entry->seen.id = entry->seen.own_id = id;
+    route->gone_count++;
+    if (route->entry_count * 2 <= route->id_room) {
+        put_id(route, route->entry_count - 1, id);
+        return 0;
+    }
+    if (make_ids(route, err) != 0)
+        return -1;
+    for (size_t i = 0; i < route->entry_count; i++)
+        put_id(route, i, route->entries[i].seen.own_id);
     return 0;
 }
 
@@ -206,7 +256,17 @@ void route_free(struct route *route)
 
 size_t route_count(const struct route *route)
 {
-    return route->entry_count;
+    return route->entry_count - route->gone_count;
+}
+
+size_t route_gone_count(const struct route *route)
+{
+    return route->gone_count;
+}
+
+const char *route_gone(const struct route *route, size_t index)
+{
+    return route->entries[route_count(route) + index].seen.filter;
 }
 
 const struct route_entry *route_entry(const struct route *route, size_t index)
@@ -224,6 +284,8 @@ struct matching {
 
 static void add_match(struct matching *matching, const struct entry *entry)
 {
+    if (entry->seen.rule_count == 0)
+        return; /* gone */
     memcpy(matching->out + matching->count, entry->rules, entry->seen.rule_count * sizeof *entry->rules);
     matching->count += entry->seen.rule_count;
 }

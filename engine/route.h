@@ -6,9 +6,10 @@
  *
  * A broker of MQTT 5 sends one copy of a message for every subscription that overlaps, and names the
  * subscription by an identifier of ours. A filter that overlaps no other shares ROUTE_SHARED with its like
- * and is routed by topic. Each overlapping one has an identifier of its own, made from its text, so that a
- * message queued at the broker under another rule set is not taken for something else. A missing or unknown
- * identifier is routed by topic: rather twice than never.
+ * and is routed by topic. Each overlapping one has an identifier of its own, because a message arrives with
+ * the one that it was queued under, maybe long ago: so identifiers are kept (store.h), and that of a filter
+ * that no rule has any more matches nothing. Without a store they are made from the filter's text. A missing
+ * or unknown identifier is routed by topic: rather twice than never.
  *
  * Filters are read as semantics A16 has it: `a/#` does not take `a`. The broker does send it, and no rule
  * runs. */
@@ -26,7 +27,7 @@ enum { ROUTE_SHARED = 1 }; /* the identifier of all filters that overlap no othe
 struct route_entry {
     const char *filter;    /* terminated */
     uint32_t id;           /* subscription identifier to send: ROUTE_SHARED or its own */
-    uint32_t own_id;       /* the one made from its text */
+    uint32_t own_id;       /* the one it has whether it overlaps or not */
     const uint32_t *rules; /* places in the rule set, ascending */
     size_t rule_count;
     bool basic_ingest; /* $aws/rules/<rule>/#, heard by that rule alone */
@@ -38,6 +39,15 @@ struct route;
  * with `err`, which names the rule. */
 struct route *route_new(const struct rule_set *set, bool basic_ingest, struct err *err);
 void route_free(struct route *route); /* NULL is a no-op */
+
+/* The identifiers that are kept: ids[i] for the entry i. Before the route is shared. 0, or -1 with `err`. */
+int route_identify(struct route *route, const uint32_t *ids, struct err *err);
+
+/* A filter that the broker may still have a subscription of ours for. If no rule has it, what comes for it
+ * matches nothing. Before the route is shared. 0, or -1 with `err`. */
+int route_add_gone(struct route *route, const char *filter, uint32_t id, struct err *err);
+size_t route_gone_count(const struct route *route);
+const char *route_gone(const struct route *route, size_t index);
 
 size_t route_count(const struct route *route);
 const struct route_entry *route_entry(const struct route *route, size_t index);

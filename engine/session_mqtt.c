@@ -1,4 +1,4 @@
-/* What is said on a connection: CONNACK, SUBSCRIBE and SUBACK, PUBLISH, DISCONNECT. Called by libmosquitto
+/* What is said on a connection: CONNACK, PUBLISH, DISCONNECT. Called by libmosquitto
  * from inside mosquitto_loop_read, so nothing here may drop the connection: it leaves a note. */
 #include "session_state.h"
 
@@ -7,9 +7,6 @@
 #include <stdio.h>
 
 enum {
-    SUBSCRIBE_FILTERS = 64,     /* in one SUBSCRIBE */
-    SUBSCRIBE_BYTES = 16 << 10, /* about, of their texts */
-    ASK_AGAIN_MS = 30000,
     REASON_TAKEN_OVER = 0x8e, /* MQTT 5, 3.14.2.1 */
 };
 
@@ -93,8 +90,6 @@ static void listen_for_dup(struct session *session)
                  session->passed_over);
 }
 
-static void subscribe_all(struct session *session);
-
 static void on_connect(struct mosquitto *mosq, void *context, int reason, int flags,
                        const mosquitto_property *properties)
 {
@@ -127,166 +122,8 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     glance_write(&session->seen, 0, line);
     log_info("mqtt", "%s", line);
     session->identifiers = !session->old_protocol && identifiers_available(properties);
-    subscribe_all(session);
+    session_subscribe(session);
     session->options.events.connected(session->options.events.context, resumed);
-}
-
-/* ---- SUBSCRIBE ---- */
-
-int session_plan(struct session *session, struct err *err)
-{
-    const struct route *route = session->options.route;
-    size_t count = route_count(route), own;
-
-    session->order = calloc(count + 1, sizeof *session->order);
-    session->denied = calloc(count + 1, sizeof *session->denied);
-    if (!session->order || !session->denied)
-        return err_memory(err);
-    for (size_t i = 0; i < count; i++)
-        if (route_entry(route, i)->id == ROUTE_SHARED)
-            session->order[session->shared_count++] = (uint32_t)i;
-    own = session->shared_count;
-    for (size_t i = 0; i < count; i++)
-        if (route_entry(route, i)->id != ROUTE_SHARED)
-            session->order[own++] = (uint32_t)i;
-    session->order_count = count;
-    return 0;
-}
-
-static const struct route_entry *planned(const struct session *session, size_t place)
-{
-    return route_entry(session->options.route, session->order[place]);
-}
-
-static int subscribe(struct session *session, uint32_t first, uint32_t count, uint32_t id)
-{
-    char *filters[SUBSCRIBE_FILTERS];
-    mosquitto_property *properties = NULL;
-    int mid, options = session->old_protocol ? 0 : MQTT_SUB_OPT_SEND_RETAIN_NEVER;
-
-    if (session->subscribe_count == session->subscribe_room) {
-        size_t room = session->subscribe_room ? session->subscribe_room * 2 : 16;
-        struct session_subscribe *subscribes = realloc(session->subscribes, room * sizeof *subscribes);
-
-        if (!subscribes)
-            return MOSQ_ERR_NOMEM;
-        session->subscribes = subscribes;
-        session->subscribe_room = room;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        filters[i] = (char *)(uintptr_t)planned(session, first + i)->filter;
-    if (id && mosquitto_property_add_varint(&properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, id) != 0)
-        return MOSQ_ERR_NOMEM;
-    int rc = mosquitto_subscribe_multiple(session->mosq, &mid, (int)count, filters,
-                                          session->options.config->mqtt.qos, options, properties);
-    mosquitto_property_free_all(&properties);
-    if (rc == MOSQ_ERR_SUCCESS)
-        session->subscribes[session->subscribe_count++] = (struct session_subscribe){mid, first, count};
-    return rc;
-}
-
-/* On every connect, also on a resumed session: the rules may be others, and a broker may have forgotten. The
- * packets leave with the first flush. */
-static void subscribe_all(struct session *session)
-{
-    const bool identifiers = session->identifiers;
-    size_t together = identifiers ? session->shared_count : session->order_count;
-
-    session->subscribe_count = session->answered = session->denied_count = 0;
-    session->asking_again = false;
-    for (size_t first = 0; first < session->order_count;) {
-        uint32_t count = 1, bytes = 0;
-        uint32_t id = !identifiers ? 0 : first < together ? ROUTE_SHARED : planned(session, first)->id;
-
-        while (first + count < together && count < SUBSCRIBE_FILTERS && bytes < SUBSCRIBE_BYTES)
-            bytes += (uint32_t)strlen(planned(session, first + count++)->filter);
-        int rc = subscribe(session, (uint32_t)first, count, id);
-        if (rc != MOSQ_ERR_SUCCESS) {
-            session_say_why(session, "cannot subscribe to '%s': %s", planned(session, first)->filter,
-                            mosquitto_strerror(rc));
-            session->ended = true;
-            return;
-        }
-        first += count;
-    }
-    atomic_store(&session->ready, session->order_count == 0);
-}
-
-/* Rights change: what is refused is asked for again, and told once. */
-static void denied(struct session *session, size_t place, int reason)
-{
-    const struct route_entry *entry = planned(session, place);
-    const struct rule *rule = session->options.rules->rules[entry->rules[0]];
-    char more[40] = "";
-
-    session->denied_count++;
-    session->ask_again_ms = session->now_ms + ASK_AGAIN_MS;
-    if (session->denied[place])
-        return;
-    session->denied[place] = true;
-    if (entry->rule_count > 1)
-        (void)snprintf(more, sizeof more, " (and %zu more)", entry->rule_count - 1);
-    log_error(
-        "rule",
-        "%s%s hears nothing: the broker refuses the subscription to '%s': %s; asked again from time to time",
-        rule->name, more, entry->filter,
-        session->old_protocol ? "no reason given" : mosquitto_reason_string(reason));
-}
-
-static void granted(struct session *session, size_t place, int qos)
-{
-    const struct route_entry *entry = planned(session, place);
-
-    if (session->denied[place])
-        log_info("mqtt", "the broker grants '%s' now", entry->filter);
-    session->denied[place] = false;
-    if (qos < session->options.config->mqtt.qos)
-        log_warn("mqtt", "the broker grants QoS %d for '%s': messages can be lost on the way to us", qos,
-                 entry->filter);
-}
-
-static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int count, const int *reasons,
-                         const mosquitto_property *properties)
-{
-    struct session *session = context;
-    size_t at = session->answered, left = session->subscribe_count;
-
-    (void)mosq;
-    (void)properties;
-    session->packets++;
-    /* Brokers may answer in any order; as asked is the usual one, so look there first. */
-    for (; left > 0 && session->subscribes[at % session->subscribe_count].mid != mid; left--)
-        at++;
-    if (left == 0)
-        return;
-    const struct session_subscribe *asked = &session->subscribes[at % session->subscribe_count];
-    for (uint32_t i = 0; i < asked->count && i < (uint32_t)count; i++) {
-        if (reasons[i] >= 0x80)
-            denied(session, asked->first + i, reasons[i]);
-        else
-            granted(session, asked->first + i, reasons[i]);
-    }
-    if (++session->answered < session->subscribe_count || session->asking_again)
-        return;
-    atomic_store(&session->ready, true);
-    log_info("mqtt", "%zu of %zu topic filters subscribed", session->order_count - session->denied_count,
-             session->order_count);
-}
-
-void session_ask_again(struct session *session)
-{
-    if (session->denied_count == 0 || session->answered < session->subscribe_count ||
-        session->now_ms < session->ask_again_ms || session->options.hold->unsettled > 0 || session->flushing)
-        return;
-    session->asking_again = true;
-    session->subscribe_count = session->answered = session->denied_count = 0;
-    for (size_t place = 0; place < session->order_count; place++)
-        if (session->denied[place] &&
-            subscribe(session, (uint32_t)place, 1, session->identifiers ? planned(session, place)->id : 0) !=
-                0) {
-            session->denied_count++;
-            session->ask_again_ms = session->now_ms + ASK_AGAIN_MS;
-        }
 }
 
 /* ---- PUBLISH ---- */
@@ -441,7 +278,8 @@ static void on_log(struct mosquitto *mosq, void *context, int level, const char 
 void session_set_callbacks(struct session *session)
 {
     mosquitto_connect_v5_callback_set(session->mosq, on_connect);
-    mosquitto_subscribe_v5_callback_set(session->mosq, on_subscribe);
+    mosquitto_subscribe_v5_callback_set(session->mosq, session_on_suback);
+    mosquitto_unsubscribe_v5_callback_set(session->mosq, session_on_unsuback);
     mosquitto_message_v5_callback_set(session->mosq, on_message);
     mosquitto_disconnect_v5_callback_set(session->mosq, on_disconnect);
     mosquitto_log_callback_set(session->mosq, on_log);

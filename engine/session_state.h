@@ -62,6 +62,10 @@ struct session {
     int64_t ask_again_ms;
     bool identifiers, asking_again;
 
+    int unsubscribe_mid; /* of the one on its way */
+    size_t unsubscribe_count;
+    atomic_size_t unsubscribed; /* of the route's filters that are gone, answered: the first so many */
+
     struct redelivery *redelivery;
     char *dup_line;      /* how the library's line about a PUBLISH begins, up to its DUP flag */
     bool dup_heard, dup; /* the library tells its lines; what the last one said */
@@ -79,8 +83,16 @@ struct session {
 
 /* session_mqtt.c */
 void session_set_callbacks(struct session *session);
-/* The places in `order`. Returns 0, or -1 with `err`. */
+
+/* session_subscribe.c. The places in `order`. Returns 0, or -1 with `err`. */
 int session_plan(struct session *session, struct err *err);
+
+/* Queue SUBSCRIBEs for all, and UNSUBSCRIBEs for what is gone. */
+void session_subscribe(struct session *session);
+void session_on_suback(struct mosquitto *mosq, void *context, int mid, int count, const int *reasons,
+                       const mosquitto_property *properties);
+void session_on_unsuback(struct mosquitto *mosq, void *context, int mid,
+                         const mosquitto_property *properties);
 
 /* Queue SUBSCRIBEs for what was refused, if it is time. Only while nothing is held. */
 void session_ask_again(struct session *session);

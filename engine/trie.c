@@ -148,6 +148,22 @@ uint32_t *trie_add(struct trie *trie, struct span filter, struct err *err)
     return &trie->nodes[node].here;
 }
 
+uint32_t trie_find(const struct trie *trie, struct span filter)
+{
+    uint32_t node = ROOT;
+
+    for (struct span rest = filter; rest.data;) {
+        struct span level = trie_level(&rest);
+
+        if (span_is(level, "#"))
+            return trie->nodes[node].many;
+        node = span_is(level, "+") ? trie->nodes[node].plus : find_child(trie, node, level);
+        if (node == 0)
+            return 0;
+    }
+    return trie->nodes[node].here;
+}
+
 int trie_init(struct trie *trie, struct err *err)
 {
     *trie = (struct trie){0};

@@ -33,6 +33,9 @@ void trie_done(struct trie *trie);
  * borrows its text when the value was not 0. NULL with `err`: too many levels, or no memory. */
 uint32_t *trie_add(struct trie *trie, struct span filter, struct err *err);
 
+/* The filter's value; 0: it was not added. */
+uint32_t trie_find(const struct trie *trie, struct span filter);
+
 /* Call `found` for every filter that takes the topic. */
 typedef void trie_found(void *context, uint32_t value);
 void trie_match(const struct trie *trie, struct span topic, trie_found *found, void *context);

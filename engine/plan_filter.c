@@ -1,0 +1,47 @@
+/* Topic filters and the store: identifiers that are kept, and subscriptions that nobody needs any more. */
+#include "plan.h"
+
+#include "base/auto.h"
+#include "base/log.h"
+
+struct gone {
+    struct route *route;
+    struct err *err;
+    int result;
+};
+
+static void seen(void *context, const char *filter, uint32_t id)
+{
+    struct gone *gone = context;
+
+    if (gone->result == 0)
+        gone->result = route_add_gone(gone->route, filter, id, gone->err);
+}
+
+int plan_identify(struct plan *plan, struct store *store, struct err *err)
+{
+    const size_t count = route_count(plan->route);
+    AUTO(free_drop) const char **filters = calloc(count + 1, sizeof *filters);
+    AUTO(free_drop) uint32_t *ids = calloc(count + 1, sizeof *ids);
+    struct gone gone = {.route = plan->route, .err = err};
+
+    if (!filters || !ids)
+        return err_memory(err);
+    for (size_t i = 0; i < count; i++)
+        filters[i] = route_entry(plan->route, i)->filter;
+    if (store_filter_ids(store, filters, count, ids, err) != 0 ||
+        route_identify(plan->route, ids, err) != 0 || store_each_filter(store, seen, &gone, err) != 0)
+        return -1;
+    return gone.result;
+}
+
+/* In the order of the route: the broker answers in the order it was asked. */
+void plan_forget(struct plan *plan, struct store *store, const struct lane *lane)
+{
+    const size_t answered = session_unsubscribed(lane->session);
+    struct err err;
+
+    for (; plan->forgotten < answered; plan->forgotten++)
+        if (store_forget_filter(store, route_gone(plan->route, plan->forgotten), &err) != 0)
+            return; /* the store says so itself, and this is tried again */
+}
