@@ -28,6 +28,8 @@ void report_read(struct action_client *client, rd_kafka_message_t *message)
     switch (verdict_of(error)) {
     case VERDICT_DELIVERED:
         client->progress_ms = 0;
+        if (client->state == ACTION_AWAY) /* metadata, the other sign of life, may be asked for later only */
+            atomic_fetch_add(&client->signals.answers, 1);
         report_result(client, ticket.tag, ACTION_DELIVERED, error, topic->name);
         return;
     case VERDICT_ALONE:

@@ -225,6 +225,23 @@ static void an_outage_is_told_once_and_its_end(void **state)
     kafka_action_type.close(client, 0);
 }
 
+static void what_delivers_is_not_away(void **state)
+{
+    struct action_client *client = open_mock();
+
+    (void)state;
+    SERVE_UNTIL(client, told.state == ACTION_READY);
+    give(client, record_of("t", NULL, "0", "{}"), 1,
+         ACTION_SENT); /* nothing about the topic is asked again */
+    SERVE_UNTIL(client, told.count == 1);
+    client->answers_seen = atomic_load(&client->signals.answers);
+    state_set(client, ACTION_AWAY, "its connections were lost");
+    give(client, record_of("t", NULL, "0", "{}"), 2, ACTION_SENT);
+    SERVE_UNTIL(client, told.count == 2);
+    assert_int_equal(told.state, ACTION_READY);
+    kafka_action_type.close(client, 0);
+}
+
 static void a_record_larger_than_the_queue_is_final(void **state)
 {
     struct action_client *client;
@@ -319,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_stuck_producer_is_given_up),
         cmocka_unit_test(a_cluster_that_is_away_is_waited_for),
         cmocka_unit_test(an_outage_is_told_once_and_its_end),
+        cmocka_unit_test(what_delivers_is_not_away),
         cmocka_unit_test(a_record_larger_than_the_queue_is_final),
         cmocka_unit_test(a_question_asked_at_the_end_is_given_back),
         cmocka_unit_test(closing_gives_every_open_record_back),
