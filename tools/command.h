@@ -7,6 +7,7 @@ enum status {
     STATUS_FINE = 0, /* done; `eval`: the rule matched; `test`: none failed */
     STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed; `doctor`: something does not work */
     STATUS_BAD = 2,  /* an error: wrong usage, a file that cannot be read, a rule that is refused */
+    STATUS_AWAY = 3, /* `status`, `secrets`: no daemon answers */
 };
 
 struct command {
@@ -16,6 +17,8 @@ struct command {
 };
 
 int cmd_run(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_secrets(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_eval(int argc, char **argv);

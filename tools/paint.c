@@ -31,6 +31,12 @@ const char *paint_off(FILE *out)
     return coloured(out) ? "\033[0m" : "";
 }
 
+void paint_put(const char *text, FILE *out)
+{
+    for (; *text; text++)
+        (void)putc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+}
+
 static void finding(const struct err *err, const char *word, enum paint paint, FILE *out)
 {
     char text[2048];

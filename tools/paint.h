@@ -16,6 +16,9 @@ bool paint_terminal(FILE *out); /* a person is looking */
 const char *paint_on(FILE *out, enum paint paint);
 const char *paint_off(FILE *out);
 
+/* Text that others wrote (a server, a file): what would move a terminal's cursor becomes '?'. */
+void paint_put(const char *text, FILE *out);
+
 /* report_print with coloured severities. */
 void paint_report(const struct report *report, FILE *out);
 /* Without the warnings: where something else is asked for than what `check` says. */

@@ -8,13 +8,14 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import threading
 import time
 
 from adminlib import Metrics, connect, exchange, get, get_json
-from lib import Daemon, Mosquitto, check, free_port, main, rule, wait_for
+from lib import PROGRAM, Daemon, Mosquitto, check, free_port, main, rule, wait_for
 
 CLUSTER = os.path.abspath(os.environ.get("CLUSTER", "build/dev/tests/contract_cluster"))
 CANARY = "canary-7bc1"
@@ -248,5 +249,75 @@ def the_socket_comes_and_goes(folder, cleanup):
     os.unlink(where)
 
 
-main(sums_close, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
+def ask(*arguments):
+    """Run the program; its exit status, what it says, what it complains of."""
+    done = subprocess.run([PROGRAM, *arguments], check=False, capture_output=True, text=True)
+    check("Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr)
+    return done.returncode, done.stdout, done.stderr
+
+
+def the_program_asks_the_daemon(folder, cleanup):
+    def with_secret(cluster):
+        return rule("SELECT get_secret('door', 'SecretString', '') = 'x' AS open FROM 'plant/#'", "readings", cluster.servers)
+
+    _, broker, daemon, where = stage(folder, cleanup, {"hot": with_secret}, more=SECRETS)
+    put_secret(daemon, "door", CANARY)
+    status, out, err = ask("status", "-c", daemon.conf)
+    check(status == 3 and out == "" and "no daemon answers at unix:" in err and "is it running" in err, f"{status} {err}")
+    daemon.start()
+    broker.publish("plant/a", '{"n": 1}')
+    at_rest(where, 1)
+    status, out, err = ask("status", "-c", daemon.conf)
+    check(status == 0 and err == "", f"{status} {err}")
+    for piece in (": ready\n", "connected to mqtt://", "1 loaded, 0 disabled", "ready    kafka of rule hot actions[0]: ", "answers  files (directory): 1 kept"):
+        check(piece in out, f"no '{piece}' in\n{out}")
+    check(ask("status", "--admin", f"unix:{where}")[0] == 0, "--admin")
+    status, out, err = ask("status", "-c", daemon.conf, "--json")
+    check(status == 0 and json.loads(out)["counters"]["evaluated"] == 1, f"{status} {out} {err}")
+    status, out, err = ask("secrets", "-c", daemon.conf)
+    check(status == 0 and "fresh    files:door" in out and "used by rule hot: sql" in out, f"{status} {out} {err}")
+    status, out, err = ask("secrets", "-c", daemon.conf, "--json")
+    check(status == 0 and json.loads(out)["secrets"][0]["id"] == "door", f"{status} {out} {err}")
+    said = "".join("".join(ask(*command, "-c", daemon.conf)[1:]) for command in (["status"], ["status", "--json"], ["secrets"], ["secrets", "--json"]))
+    check(CANARY not in said, "a secret's value")
+    broker.stop()
+    wait_for(lambda: ask("status", "-c", daemon.conf)[0] == 1, "not ready, once the broker is away")
+    check("not ready" in ask("status", "-c", daemon.conf)[1], "and says so")
+    broker.start()
+
+
+def the_program_says_why_it_cannot_ask(folder, _):
+    port = free_port()
+    conf = os.path.join(folder, "t.yaml")
+    for listen, status, text in (("off", 2, "is off"), ("0.0.0.0:1", 2, "only this machine"), (f"127.0.0.1:{port}", 3, "Connection refused"),
+                                 ("unix:none.sock", 3, "is it running"), ("[::1]:1", 3, "no daemon answers at [::1]:1")):
+        with open(conf, "w", encoding="utf-8") as file:
+            file.write(f"mqtt: {{url: 'mqtt://localhost'}}\nrules: r\nadmin: {{listen: '{listen}'}}\n")
+        for options in (["-c", conf], ["--admin", listen]):
+            if listen.startswith("unix") and options[0] == "--admin":
+                continue
+            for command in ("status", "secrets"):
+                got, out, err = ask(command, *options)
+                check(got == status and out == "" and text in err, f"{command} {options}: {got} {err}")
+    check(ask("status", "-c", os.path.join(folder, "none.yaml"))[0] == 2, "no configuration")
+    for answer in (b"", b"HTTP/1.1 200 OK\r\n\r\n", b"SSH-2.0\r\n", b"HTTP/1.1 200 OK\r\n\r\n[1]", b"HTTP/1.1 200 OK\r\n\r\n{", b"\0" * 1000,
+                   b"HTTP/1.0 503 x\r\n\r\n\x1b[2Jno"):
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+            thread = threading.Thread(target=answer_once, args=(server, answer), daemon=True)
+            thread.start()
+            got, out, err = ask("status", "--admin", f"127.0.0.1:{server.getsockname()[1]}")
+            thread.join()
+            check(got == 2 and out == "" and err and "\x1b" not in err, f"{answer}: {got} {err}")
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:  # accepts, and is silent
+        got, _, err = ask("status", "--admin", f"127.0.0.1:{server.getsockname()[1]}")
+        check(got == 3 and "no answer" in err, f"{got} {err}")
+
+
+def answer_once(server, answer):
+    with contextlib.closing(server.accept()[0]) as wire:
+        wire.recv(1000)
+        wire.sendall(answer)
+
+
+main(the_program_asks_the_daemon, the_program_says_why_it_cannot_ask, sums_close, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
      a_slow_reader_is_cut_off, the_socket_comes_and_goes)
