@@ -1,5 +1,5 @@
 /* aws.h - what the files of the backend `aws` share: secrets (aws.c), credentials (aws_keys.c), the services
- * that give temporary ones (aws_sts.c), options (aws_open.c).
+ * that give temporary ones (aws_sts.c), profiles (aws_profile.c), options (aws_open.c).
  *
  * The API is that of AWS Secrets Manager: signed JSON, docs.aws.amazon.com/secretsmanager. */
 #ifndef SECRETS_AWS_H
@@ -24,7 +24,7 @@ struct backend {
     pthread_mutex_t lock; /* all below, but `http`'s stop */
     struct http *http;
     char *region, *endpoint, *sts_endpoint, *ca_file, *version_stage;
-    char *profile, *credentials_file;                           /* NULL: as the environment says */
+    char *profile, *credentials_file, *config_file;             /* NULL: as the environment says */
     char *access_key_id, *secret_key_file, *session_token_file; /* NULL: the chain is searched */
     char *external_id;
     bool assume_role;
@@ -75,12 +75,34 @@ void aws_keys_drop(struct aws_keys *keys);
 int aws_keys_set(struct aws_keys *keys, struct span id, struct span secret, struct span token,
                  const char *source, struct err *err);
 
+/* The next three: 0, or -1 with `err`, or 1 when there are none. */
+/* Those of AWS_ACCESS_KEY_ID and its like. */
+int aws_environment(struct aws_keys *out, struct err *err);
+/* What the agent gives that AWS_CONTAINER_CREDENTIALS_... name. */
+int aws_try_container(struct backend *backend, struct aws_keys *out, struct err *err);
+
+/* ---- aws_profile.c ---- */
+
+/* Those of the profile that configuration or environment name, through the roles that it assumes. */
+int aws_try_profile(struct backend *backend, struct aws_keys *out, struct err *err);
+/* Its region, owned; NULL: it has none. 0, or -1 with `err`. */
+int aws_profile_region(struct backend *backend, char **region, struct err *err);
+/* The environment's variable; NULL also when it is empty. */
+const char *aws_variable(const char *name);
+
 /* ---- aws_sts.c: 0, or -1 with `err` ---- */
 
-/* Those of a role, by our own credentials. */
-int aws_assume(struct backend *backend, struct span role_arn, struct aws_keys *out, struct err *err);
+struct aws_role {
+    struct span arn;
+    struct span external_id; /* data NULL, or size 0: none */
+    struct span session;     /* its name in AWS's logs; none: ours */
+};
+
+/* Those of a role, by the credentials `by`. */
+int aws_assume(struct backend *backend, const struct aws_keys *by, const struct aws_role *role,
+               struct aws_keys *out, struct err *err);
 /* Those of a role, by a token that another has signed (Kubernetes). */
-int aws_web_identity(struct backend *backend, const char *token_file, const char *role_arn,
+int aws_web_identity(struct backend *backend, const char *token_file, const struct aws_role *role,
                      struct aws_keys *out, struct err *err);
 /* What a container's agent gives at `url`. */
 int aws_container(struct backend *backend, const char *url, struct aws_keys *out, struct err *err);

@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
     EARLY_MS = 5 * 60000,    /* AWS's services hand out new ones at least that long before the end */
@@ -68,141 +67,71 @@ static int from_files(const struct backend *backend, struct aws_keys *out, struc
                         token ? wiped_reveal(token) : (struct span){NULL, 0}, "secret_key_file", err);
 }
 
-/* ---- the credentials file ---- */
-
-static struct span trimmed(struct span text)
-{
-    while (text.size && strchr(" \t\r", text.data[0]))
-        text = (struct span){text.data + 1, text.size - 1};
-    while (text.size && strchr(" \t\r", text.data[text.size - 1]))
-        text.size--;
-    return text;
-}
-
-struct section {
-    struct span id, secret, token;
-    bool found;
-};
-
-/* One line of the file; `*inside`: the section is ours. */
-static void take_line(struct span line, const char *profile, bool *inside, struct section *out)
-{
-    const char *equals;
-
-    line = trimmed(line);
-    if (line.size == 0 || line.data[0] == '#' || line.data[0] == ';')
-        return;
-    if (line.data[0] == '[') {
-        const char *end = memchr(line.data, ']', line.size);
-        struct span name = {line.data + 1, end ? (size_t)(end - line.data) - 1 : 0};
-
-        *inside = span_is(trimmed(name), profile);
-        out->found |= *inside;
-        return;
-    }
-    equals = memchr(line.data, '=', line.size);
-    if (!*inside || !equals)
-        return;
-    struct span name = trimmed((struct span){line.data, (size_t)(equals - line.data)});
-    struct span value = trimmed((struct span){equals + 1, line.size - (size_t)(equals + 1 - line.data)});
-    if (span_is_nocase(name, "aws_access_key_id"))
-        out->id = value;
-    else if (span_is_nocase(name, "aws_secret_access_key"))
-        out->secret = value;
-    else if (span_is_nocase(name, "aws_session_token"))
-        out->token = value;
-}
-
-static int from_profile(const char *path, const char *profile, struct aws_keys *out, struct err *err)
-{
-    AUTO(wiped_drop) struct wiped *file = NULL;
-    struct section section = {.found = false};
-    bool inside = false;
-
-    if (file_secret(path, false, &file, err) != 0)
-        return -1;
-    struct span left = wiped_reveal(file);
-    while (left.size) {
-        const char *end = memchr(left.data, '\n', left.size);
-        size_t size = end ? (size_t)(end - left.data) : left.size;
-
-        take_line((struct span){left.data, size}, profile, &inside, &section);
-        left = (struct span){left.data + size + (end != NULL), left.size - size - (end != NULL)};
-    }
-    if (!section.found)
-        return err_set(err, ERR_IO, "%s has no profile [%s]", path, profile);
-    if (!section.id.size || !section.secret.size)
-        return err_set(err, ERR_IO,
-                       "the profile [%s] of %s lacks aws_access_key_id or aws_secret_access_key (others, as "
-                       "credential_process and sso, are not known)",
-                       profile, path);
-    return aws_keys_set(out, section.id, section.secret, section.token, "the credentials file", err);
-}
-
-static const char *variable(const char *name)
-{
-    const char *text = getenv(name);
-
-    return text && text[0] ? text : NULL;
-}
-
-/* 1: there is no such file, and none was asked for. */
-static int try_profile(const struct backend *backend, struct aws_keys *out, struct err *err)
-{
-    const char *profile = backend->profile ? backend->profile : variable("AWS_PROFILE");
-    const char *file = backend->credentials_file, *home = variable("HOME");
-    char standard[4096];
-
-    if (!file)
-        file = variable("AWS_SHARED_CREDENTIALS_FILE");
-    if (!file) {
-        if (home && snprintf(standard, sizeof standard, "%s/.aws/credentials", home) < (int)sizeof standard)
-            file = standard;
-        if (!backend->profile && (!file || access(file, F_OK) != 0))
-            return 1;
-        if (!file)
-            return err_set(err, ERR_IO,
-                           "there is no HOME to look for .aws/credentials in: set credentials_file");
-    }
-    return from_profile(file, profile ? profile : "default", out, err);
-}
-
 /* ---- the chain ---- */
+
+int aws_environment(struct aws_keys *out, struct err *err)
+{
+    const char *id = aws_variable("AWS_ACCESS_KEY_ID"), *secret = aws_variable("AWS_SECRET_ACCESS_KEY");
+    const char *token = aws_variable("AWS_SESSION_TOKEN");
+
+    if (!id && !secret)
+        return 1;
+    if (!id || !secret)
+        return err_set(err, ERR_IO,
+                       "the environment has only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+    return aws_keys_set(out, span_of(id), span_of(secret), span_of(token ? token : ""), "the environment",
+                        err);
+}
+
+int aws_try_container(struct backend *backend, struct aws_keys *out, struct err *err)
+{
+    const char *path = aws_variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *whole = aws_variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    char url[2048];
+
+    if (!path)
+        return whole ? aws_container(backend, whole, out, err) : 1;
+    if (snprintf(url, sizeof url, "http://169.254.170.2%s", path) >= (int)sizeof url || path[0] != '/')
+        return err_set(err, ERR_IO, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path");
+    return aws_container(backend, url, out, err);
+}
+
+static int try_token(struct backend *backend, struct aws_keys *out, struct err *err)
+{
+    const char *path = aws_variable("AWS_WEB_IDENTITY_TOKEN_FILE"), *arn = aws_variable("AWS_ROLE_ARN");
+    const struct aws_role role = {.arn = span_of(arn),
+                                  .session = span_of(aws_variable("AWS_ROLE_SESSION_NAME"))};
+
+    if (!path)
+        return 1;
+    if (!arn)
+        return err_set(err, ERR_IO, "AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not");
+    return aws_web_identity(backend, path, &role, out, err);
+}
 
 static int search(struct backend *backend, struct aws_keys *out, struct err *err)
 {
-    const char *id = variable("AWS_ACCESS_KEY_ID"), *secret = variable("AWS_SECRET_ACCESS_KEY");
-    const char *token = variable("AWS_SESSION_TOKEN"), *path;
-    char url[2048];
+    const char *disabled = aws_variable("AWS_EC2_METADATA_DISABLED");
+    int found;
 
     if (backend->access_key_id)
         return from_files(backend, out, err);
     if (backend->profile || backend->credentials_file)
-        return try_profile(backend, out, err);
-    if (id && secret)
-        return aws_keys_set(out, span_of(id), span_of(secret), span_of(token ? token : ""), "the environment",
-                            err);
-    if (id || secret)
-        return err_set(err, ERR_IO,
-                       "the environment has only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
-    if ((path = variable("AWS_WEB_IDENTITY_TOKEN_FILE")))
-        return aws_web_identity(backend, path, variable("AWS_ROLE_ARN"), out, err);
-    int found = try_profile(backend, out, err);
+        return aws_try_profile(backend, out, err);
+    found = aws_environment(out, err);
+    if (found == 1)
+        found = try_token(backend, out, err);
+    if (found == 1)
+        found = aws_try_profile(backend, out, err);
+    if (found == 1)
+        found = aws_try_container(backend, out, err);
     if (found != 1)
         return found;
-    if ((path = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))) {
-        if (snprintf(url, sizeof url, "http://169.254.170.2%s", path) >= (int)sizeof url || path[0] != '/')
-            return err_set(err, ERR_IO, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path");
-        return aws_container(backend, url, out, err);
-    }
-    if ((path = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")))
-        return aws_container(backend, path, out, err);
-    path = variable("AWS_EC2_METADATA_DISABLED");
-    if (!path || strcasecmp(path, "true") != 0)
+    if (!disabled || strcasecmp(disabled, "true") != 0)
         return aws_instance(backend, out, err);
     return err_set(err, ERR_IO,
                    "there are no AWS credentials: neither in the configuration nor in the environment, no "
-                   "credentials file, no container or instance role");
+                   "profile, no container or instance role");
 }
 
 /* ---- their life ---- */
@@ -216,7 +145,9 @@ static bool is_due(const struct aws_keys *keys, int64_t early_ms)
 static int renew(struct backend *backend, struct span role_arn, struct aws_keys *keys, struct err *err)
 {
     struct aws_keys fresh = {.id = NULL};
-    int result = role_arn.size ? aws_assume(backend, role_arn, &fresh, err) : search(backend, &fresh, err);
+    const struct aws_role role = {.arn = role_arn, .external_id = span_of(backend->external_id)};
+    int result = role_arn.size ? aws_assume(backend, &backend->keys, &role, &fresh, err)
+                               : search(backend, &fresh, err);
 
     if (result == 0) {
         aws_keys_drop(keys);

@@ -17,6 +17,7 @@ static const char *const options[] = {
     "version_stage",
     "profile",
     "credentials_file",
+    "config_file",
     "access_key_id",
     "secret_key_file",
     "session_token_file",
@@ -31,17 +32,23 @@ DEFINE_DROP(backend, struct backend *, close_aws)
 static int read_region(const struct opening *o, struct backend *backend)
 {
     static const char *const variables[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+
     if (opening_copy(o, "region", NULL, &backend->region) != 0)
         return -1;
     for (size_t i = 0; i < 2 && !backend->region; i++) {
-        const char *text = getenv(variables[i]);
+        const char *text = aws_variable(variables[i]);
 
-        if (text && text[0] && !(backend->region = strdup(text)))
+        if (text && !(backend->region = strdup(text)))
             return err_memory(o->err);
     }
+    if (!backend->region && aws_profile_region(backend, &backend->region, o->err) != 0) {
+        o->err->pos = o->from->pos;
+        return -1;
+    }
     if (!backend->region)
-        return err_at(o->err, ERR_VALUE, o->from->pos,
-                      "region is needed, as in eu-west-1 (or AWS_REGION in the environment)");
+        return err_at(
+            o->err, ERR_VALUE, o->from->pos,
+            "region is needed, as in eu-west-1 (or AWS_REGION in the environment, or a profile's region)");
     size_t size = strspn(backend->region, "abcdefghijklmnopqrstuvwxyz0123456789-");
     if (backend->region[size] || size > 32)
         return opening_wrong(o, "region", "expected a name like eu-west-1");
@@ -66,6 +73,7 @@ static int read_keys(const struct opening *o, struct backend *backend)
 {
     if (opening_copy(o, "profile", NULL, &backend->profile) != 0 ||
         opening_path(o, "credentials_file", NULL, &backend->credentials_file) != 0 ||
+        opening_path(o, "config_file", NULL, &backend->config_file) != 0 ||
         opening_copy(o, "access_key_id", NULL, &backend->access_key_id) != 0 ||
         opening_path(o, "secret_key_file", NULL, &backend->secret_key_file) != 0 ||
         opening_path(o, "session_token_file", NULL, &backend->session_token_file) != 0)
@@ -75,19 +83,19 @@ static int read_keys(const struct opening *o, struct backend *backend)
                              "a key needs both access_key_id and secret_key_file");
     if (backend->session_token_file && !backend->access_key_id)
         return opening_wrong(o, "session_token_file", "belongs to access_key_id and secret_key_file");
-    if (backend->access_key_id && (backend->profile || backend->credentials_file))
+    if (backend->access_key_id && (backend->profile || backend->credentials_file || backend->config_file))
         return opening_wrong(o, "access_key_id", "stands beside a profile: keep one");
     return 0;
 }
 
 static int read_options(const struct opening *o, struct backend *backend)
 {
-    if (read_region(o, backend) != 0 ||
+    if (read_keys(o, backend) != 0 || read_region(o, backend) != 0 ||
         read_endpoint(o, "endpoint", "secretsmanager", backend->region, &backend->endpoint) != 0 ||
         read_endpoint(o, "sts_endpoint", "sts", backend->region, &backend->sts_endpoint) != 0 ||
         opening_path(o, "ca_file", NULL, &backend->ca_file) != 0 ||
         opening_copy(o, "version_stage", NULL, &backend->version_stage) != 0 ||
-        opening_copy(o, "external_id", NULL, &backend->external_id) != 0 || read_keys(o, backend) != 0 ||
+        opening_copy(o, "external_id", NULL, &backend->external_id) != 0 ||
         opening_switch(o, "assume_role", &backend->assume_role) != 0)
         return -1;
     if (!backend->version_stage && !(backend->version_stage = strdup("AWSCURRENT")))
@@ -121,12 +129,10 @@ static void close_aws(struct backend *backend)
 {
     if (!backend)
         return;
-    char *texts[] = {backend->region,           backend->endpoint,
-                     backend->sts_endpoint,     backend->ca_file,
-                     backend->version_stage,    backend->profile,
-                     backend->credentials_file, backend->access_key_id,
-                     backend->secret_key_file,  backend->session_token_file,
-                     backend->external_id};
+    char *texts[] = {backend->region,           backend->endpoint,           backend->sts_endpoint,
+                     backend->ca_file,          backend->version_stage,      backend->profile,
+                     backend->credentials_file, backend->config_file,        backend->access_key_id,
+                     backend->secret_key_file,  backend->session_token_file, backend->external_id};
 
     http_free(backend->http);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

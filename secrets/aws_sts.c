@@ -114,47 +114,50 @@ static int ask_sts(struct backend *backend, const struct aws_keys *keys, struct 
     return err_set(err, ERR_IO, "%s: the answer lacks SessionToken or Expiration", what);
 }
 
-int aws_assume(struct backend *backend, struct span role_arn, struct aws_keys *out, struct err *err)
+static const struct span our_session = {"topicrule", 9};
+
+/* The beginning of a form that asks for a role. False: it is too long. */
+static bool begin_form(char *form, size_t *size, const char *action, const struct aws_role *role)
 {
-    static const char start[] = "Action=AssumeRole&Version=2011-06-15&RoleSessionName=topicrule";
+    *size = (size_t)snprintf(form, FORM_MAX, "Action=%s&Version=2011-06-15", action);
+    return add_encoded(form, size, "RoleSessionName", role->session.size ? role->session : our_session) &&
+           add_encoded(form, size, "RoleArn", role->arn);
+}
+
+int aws_assume(struct backend *backend, const struct aws_keys *by, const struct aws_role *role,
+               struct aws_keys *out, struct err *err)
+{
     char what[320];
     char *form = malloc(FORM_MAX);
-    size_t size = sizeof start - 1;
+    size_t size = 0;
     int result = -1;
 
     if (!form)
         return err_memory(err);
-    memcpy(form, start, sizeof start);
-    (void)snprintf(what, sizeof what, "sts:AssumeRole of " SPAN_FMT, SPAN_ARG(role_arn));
-    if (!add_encoded(form, &size, "RoleArn", role_arn) ||
-        (backend->external_id && !add_encoded(form, &size, "ExternalId", span_of(backend->external_id))))
-        err_set(err, ERR_VALUE, "the role's ARN is too long");
+    (void)snprintf(what, sizeof what, "sts:AssumeRole of " SPAN_FMT, SPAN_ARG(role->arn));
+    if (!begin_form(form, &size, "AssumeRole", role) ||
+        (role->external_id.size && !add_encoded(form, &size, "ExternalId", role->external_id)))
+        err_set(err, ERR_VALUE, "the role's ARN, session name or external id is too long");
     else
-        result =
-            ask_sts(backend, &backend->keys, (struct span){form, size}, what, "the assumed role", out, err);
+        result = ask_sts(backend, by, (struct span){form, size}, what, "the assumed role", out, err);
     free(form);
     return result;
 }
 
-int aws_web_identity(struct backend *backend, const char *token_file, const char *role_arn,
+int aws_web_identity(struct backend *backend, const char *token_file, const struct aws_role *role,
                      struct aws_keys *out, struct err *err)
 {
-    static const char start[] =
-        "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=topicrule";
     AUTO(wiped_drop) struct wiped *token = NULL;
     char *form;
-    size_t size = sizeof start - 1;
+    size_t size = 0;
     int result = -1;
 
-    if (!role_arn)
-        return err_set(err, ERR_IO, "AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not");
     if (file_secret(token_file, true, &token, err) != 0)
         return -1;
     form = malloc(FORM_MAX);
     if (!form)
         return err_memory(err);
-    memcpy(form, start, sizeof start);
-    if (!add_encoded(form, &size, "RoleArn", span_of(role_arn)) ||
+    if (!begin_form(form, &size, "AssumeRoleWithWebIdentity", role) ||
         !add_encoded(form, &size, "WebIdentityToken", wiped_reveal(token)))
         err_set(err, ERR_IO, "the token in %s is too long", token_file);
     else

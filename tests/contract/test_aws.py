@@ -134,12 +134,29 @@ def the_environment_and_the_profile_are_searched(folder):
     with client_of(MOTO.options(credentials_file=path)) as client:
         check("lacks" in client.error("app/kafka"), "half a profile")
     with client_of(MOTO.options(profile="nope", credentials_file=path)) as client:
-        check("has no profile [nope]" in client.error("app/kafka"), "a missing profile")
+        check("there is no profile [nope] in" in client.error("app/kafka"), "a missing profile")
     os.chmod(path, 0o644)
     with client_of(MOTO.options(credentials_file=path)) as client:
         check("chmod 600" in client.error("app/kafka"), "a file that others may read")
     with client_of(MOTO.options()) as client:
         check(AWAY in client.error("app/kafka"), "nothing anywhere")
+
+
+def a_profile_assumes_a_role(folder):
+    keys = MOTO.keys["assumer"]
+    credentials = private(folder, "credentials", f"[base]\naws_access_key_id = {keys[0]}\naws_secret_access_key = {keys[1]}")
+    config = private(folder, "config", f"[profile base]\nregion = us-east-1\n[profile rules]\nregion = eu-west-1\n"
+                     f"role_arn = {MOTO.keys['role']}\nsource_profile = base\nrole_session_name = gateway-7")
+    env = {"AWS_CONFIG_FILE": config, "AWS_SHARED_CREDENTIALS_FILE": credentials, "AWS_PROFILE": "rules"}
+    options = MOTO.options()
+    del options["region"]  # it is the profile's
+    with client_of(options, env=env) as client:
+        check(client.get("app/kafka", "username") == "alice", "by the environment's profile")
+        check("assumed role" in client.ask("probe", "0")[1], "the probe names it")
+    with client_of({**options, "profile": "rules", "config_file": config, "credentials_file": credentials}) as client:
+        check(client.get("app/kafka", "username") == "alice", "by the configuration's")
+    with client_of(MOTO.options(), env={**env, "AWS_PROFILE": "base"}) as client:
+        check("denied" in client.error("app/kafka"), "without the role")
 
 
 def a_replaced_key_is_taken_from_its_file(folder):
@@ -164,5 +181,5 @@ def a_changed_secret_is_told(folder):
 
 
 main(signatures_are_checked, what_is_stored_is_what_comes, an_arn_goes_to_the_backend_of_aws, policies_are_obeyed,
-     a_role_is_assumed, the_environment_and_the_profile_are_searched, a_replaced_key_is_taken_from_its_file,
+     a_role_is_assumed, the_environment_and_the_profile_are_searched, a_profile_assumes_a_role, a_replaced_key_is_taken_from_its_file,
      a_changed_secret_is_told)

@@ -3,6 +3,7 @@ XML, HTML, redirects; and the services that hand out credentials for a while."""
 
 import datetime
 import json
+import os
 import time
 import urllib.parse
 
@@ -260,6 +261,101 @@ def a_web_identity_gives_credentials(folder):
         fake.close()
 
 
+def profiles(folder, config, credentials=""):
+    env = {"AWS_CONFIG_FILE": private(folder, "config", config)}
+    if credentials:
+        env["AWS_SHARED_CREDENTIALS_FILE"] = private(folder, "credentials", credentials)
+    return env
+
+
+def sts_server(forms):
+    """Gives credentials by every form, named after the role; secrets to whoever has some."""
+
+    def handler(_method, path, headers, body):
+        if "X-Amz-Target" in headers:
+            return 200, {}, GOOD
+        if path == "/keys":
+            return 200, {}, {"AccessKeyId": "ASIAAGENT", "SecretAccessKey": "s", "Token": "agent", "Expiration": ends(3600)}
+        form = {name: values[0] for name, values in urllib.parse.parse_qs(body.decode()).items()}
+        forms.append((form, headers.get("X-Amz-Security-Token"), headers.get("Authorization", "")))
+        return 200, {}, sts("t-" + form["RoleArn"][-1])
+
+    return Fake(handler)
+
+
+def a_chain_of_profiles_is_followed(folder):
+    forms = []
+    fake = sts_server(forms)
+    env = profiles(folder, "[default]\nrole_arn = arn:3\nsource_profile = two\nrole_session_name = me\nexternal_id = e&3\n"
+                   "[profile two]\nrole_arn=arn:2\nsource_profile=one\n; nothing\n[sso-session two]\nrole_arn = no\n",
+                   "[one]\naws_access_key_id = AKIAONE\naws_secret_access_key = s")
+    with client_of(fake, env) as client:
+        check(client.get("a", "v") == "one", "through two roles")
+    check([form["RoleArn"] for form, _, _ in forms] == ["arn:2", "arn:3"], forms)
+    check(forms[0][0]["RoleSessionName"] == "topicrule" and "ExternalId" not in forms[0][0] and "AKIAONE/" in forms[0][2], forms)
+    check(forms[1][0]["RoleSessionName"] == "me" and forms[1][0]["ExternalId"] == "e&3" and forms[1][1] == "t-2", forms)
+    check(reads(fake)[0][2]["X-Amz-Security-Token"] == "t-3", "the last role reads")
+    fake.close()
+
+
+def each_source_of_a_profile_s_credentials(folder):
+    token = private(folder, "jwt", "a.b.c")
+    role = "[default]\nrole_arn = arn:9\n"
+    rows = ((role + "source_profile = default\naws_access_key_id = AKIASELF\naws_secret_access_key = s", {}, "AKIASELF/", None),
+            (role + "credential_source = Environment", {"AWS_ACCESS_KEY_ID": "AKIAENV", "AWS_SECRET_ACCESS_KEY": "s"}, "AKIAENV/", None),
+            (role + "credential_source = EcsContainer", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{url}/keys"}, "ASIAAGENT/", "agent"),
+            (role + f"web_identity_token_file = {token}\nrole_session_name = pod", {}, "", None))
+    for config, more, signed, sent in rows:
+        forms = []
+        fake = sts_server(forms)
+        env = {**profiles(folder, config), **{name: value.format(url=fake.url) for name, value in more.items()}}
+        with client_of(fake, {**env, "AWS_PROFILE": "default"}, profile="default") as client:
+            check(client.get("a", "v") == "one", config)
+        form, token_sent, authorization = forms[0]
+        check(len(forms) == 1 and form["RoleArn"] == "arn:9" and token_sent == sent and signed in authorization, forms)
+        if "web_identity" in config:
+            check(form["WebIdentityToken"] == "a.b.c" and form["RoleSessionName"] == "pod" and not authorization, forms)
+        fake.close()
+
+
+def profiles_that_cannot_serve_a_service_are_named(folder):
+    rows = (("credential_process = /bin/true " + CANARY, "starts no others"), ("sso_session = x", "sso"), ("sso_start_url = https://x", "sso"),
+            ("role_arn = arn:1", "one of source_profile"), ("role_arn = arn:1\nsource_profile = a\ncredential_source = Environment", "one of"),
+            ("role_arn = arn:1\nsource_profile = gone", "no profile [gone]"), ("role_arn = arn:1\ncredential_source = Moon", "unknown credential_source"),
+            ("role_arn = arn:1\ncredential_source = Environment", "not both set"), ("role_arn = arn:1\ncredential_source = EcsContainer", "no container"),
+            ("role_arn = arn:1\nsource_profile = b\n[profile b]\nrole_arn = arn:2\nsource_profile = default", "a circle"),
+            ("role_arn = arn:1\nsource_profile = b\nmfa_serial = arn:mfa", "mfa_serial"), ("region = eu-west-1", "lacks aws_access_key_id"),
+            ("aws_access_key_id = a", "lacks"), ("role_arn = arn:1\nweb_identity_token_file = /nonexistent", "/nonexistent"))
+    for text, words in rows:
+        fake = Fake(lambda *_: (200, {}, GOOD))
+        with client_of(fake, {**profiles(folder, "[default]\n" + text), "AWS_PROFILE": "default"}) as client:
+            said = client.error("a")
+            check(words in said, f"{text}: {said}")
+        check(not fake.seen, f"{text}: something was asked for")
+        fake.close()
+
+
+def a_config_file_is_read_with_care(folder):
+    fake = Fake(lambda *_: (200, {}, GOOD))
+    env = profiles(folder, f"[default]\naws_access_key_id = AKIA\naws_secret_access_key = {CANARY}\nregion = eu-west-1\n")
+    options = {"endpoint": fake.url, "sts_endpoint": fake.url}
+    with Client(0, 0, ("aws", "aws", options), env={**quiet(), **env}) as client:
+        check(client.get("a", "v") == "one", "key and region of the config file")
+    os.chmod(env["AWS_CONFIG_FILE"], 0o644)
+    with Client(0, 0, ("aws", "aws", options), env={**quiet(), **env}) as client:
+        check("chmod 600" in client.error("a"), "a key that others may read")
+    private(folder, "config", "[default]\nregion = eu-west-1\n")
+    os.chmod(env["AWS_CONFIG_FILE"], 0o644)
+    with Client(0, 0, ("aws", "aws", options), env={**quiet(), **env, **KEYS}) as client:
+        check(client.get("a", "v") == "one", "a region that others may read")
+    with Client(0, 0, ("aws", "aws", options), env={**quiet(), **env}) as client:
+        check(AWAY in client.error("a"), "a region is no credential")
+    client = Client(0, 0, ("aws", "aws", options), env={**quiet(), **KEYS, "AWS_CONFIG_FILE": "/nonexistent"})
+    check(client.opened[0] == "error" and "/nonexistent" in client.opened[1], client.opened)
+    client.close()
+    fake.close()
+
+
 def a_role_is_assumed_with_our_credentials(_):
     forms = []
 
@@ -322,7 +418,8 @@ def options_are_checked_at_once(_):
         client.close()
 
 
-main(what_is_sent, each_error_has_its_sentence, a_wrong_clock_is_named, a_limit_is_waited_for, nonsense_is_no_secret,
+main(a_chain_of_profiles_is_followed, each_source_of_a_profile_s_credentials, profiles_that_cannot_serve_a_service_are_named,
+     a_config_file_is_read_with_care, what_is_sent, each_error_has_its_sentence, a_wrong_clock_is_named, a_limit_is_waited_for, nonsense_is_no_secret,
      xml_and_html_are_understood_or_named, floods_and_halves_are_cut, a_server_that_never_answers_is_left, redirects_are_refused,
      tls_is_checked, a_container_gives_credentials, an_instance_gives_credentials, a_web_identity_gives_credentials,
      a_role_is_assumed_with_our_credentials, a_token_that_expires_is_replaced_once,

@@ -39,6 +39,20 @@ printf 'secrets: {allow: ["*"]}\n' >>"$scratch/good.yaml"
     echo "FAIL: secrets.allow is set, and there is still a warning"
     failed=$((failed + 1))
 }
+# A backend of AWS: its options are checked, its place is shown, nothing is contacted.
+aws() { # OPTIONS: a configuration with such a backend
+    printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\nsecrets:\n  backends:\n    store: {type: aws%s}\n' "$1" >"$scratch/aws.yaml"
+}
+rm "$scratch/rules/who.yaml"
+unset AWS_REGION AWS_DEFAULT_REGION AWS_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
+aws ', region: eu-west-1, profile: rules, assume_role: true, external_id: ours'
+HOME=/nonexistent try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT' check -c "$scratch/aws.yaml"
+aws ''
+HOME=/nonexistent try 2 'bytes: ok, 1 action, topic raw/#' 'aws.yaml: 5:5: secrets backend "store": region is needed' check -c "$scratch/aws.yaml"
+aws ', region: eu-west-1, regoin: x'
+HOME=/nonexistent try 2 'bytes: ok, 1 action, topic raw/#' 'aws.yaml: 5:[0-9]+: secrets backend "store": a backend of type aws has no option "regoin": did you mean "region"' check -c "$scratch/aws.yaml"
+aws ', region: eu-west-1, endpoint: "http://elsewhere"'
+HOME=/nonexistent try 2 'bytes: ok, 1 action, topic raw/#' 'aws.yaml: 5:[0-9]+: secrets backend "store": endpoint: http:// would send' check -c "$scratch/aws.yaml"
 mkdir "$scratch/none"
 printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: none\n' >"$scratch/empty.yaml"
 try 0 '' 'no rules here' check -c "$scratch/empty.yaml"
