@@ -1,6 +1,7 @@
 /* probe.c - one look at each broker, with a client id that is nobody else's. */
 #include "engine/probe.h"
 
+#include "connack.h"
 #include "login.h"
 #include "tls.h"
 
@@ -94,25 +95,9 @@ static void tell_grants(const struct looking *looking, const mosquitto_property 
     tell_size(looking, properties);
 }
 
-static const char *advice(int reason)
-{
-    switch (reason) {
-    case MQTT_RC_BAD_USERNAME_OR_PASSWORD:
-    case CONNACK_REFUSED_BAD_USERNAME_PASSWORD: return "; check mqtt.username and mqtt.password";
-    case MQTT_RC_NOT_AUTHORIZED:
-    case CONNACK_REFUSED_NOT_AUTHORIZED:
-        return "; check mqtt.username and mqtt.password, and what the broker allows this client";
-    case MQTT_RC_CLIENTID_NOT_VALID:
-    case CONNACK_REFUSED_IDENTIFIER_REJECTED:
-        return "; it may allow certain client ids alone, and doctor never uses the daemon's";
-    default: return "";
-    }
-}
-
 static bool wants_old_protocol(const struct looking *looking)
 {
-    return !looking->old_protocol && (looking->reason == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
-                                      looking->reason == CONNACK_REFUSED_PROTOCOL_VERSION);
+    return !looking->old_protocol && connack_wants_old_protocol(looking->reason, false);
 }
 
 static void on_connect(struct mosquitto *mosq, void *context, int reason, int flags,
@@ -126,9 +111,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
         return; /* asked again */
     if (reason != 0) {
         health_tell(looking->report, HEALTH_BROKEN, "login", "the broker refuses us: %s%s",
-                    looking->old_protocol ? mosquitto_connack_string(reason)
-                                          : mosquitto_reason_string(reason),
-                    advice(reason));
+                    connack_text(reason, looking->old_protocol), connack_advice(reason, false));
         return;
     }
     health_tell(looking->report, HEALTH_FINE, "login", "let in by MQTT %s%s%s",

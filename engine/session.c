@@ -229,6 +229,17 @@ static void read_messages(struct session *session)
         ;
 }
 
+/* With a time-out while we write, the peer is there and reads nothing: the kernel waits for room. */
+static void say_error(struct session *session, int error)
+{
+    session_say_why(session, "%s%s",
+                    session->flushing && error == ETIMEDOUT
+                        ? "the broker has taken none of our acknowledgements for a while: "
+                    : session->flushing ? "writing failed: "
+                                        : "",
+                    strerror(error));
+}
+
 /* The peer has closed, so no acknowledgement can reach it and what it has sent will come again: producing
  * that would only make duplicates. Its last packet may say why. */
 static void read_reason(struct session *session)
@@ -239,7 +250,7 @@ static void read_reason(struct session *session)
     session->discarding = true;
     (void)getsockopt(session->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
-        session_say_why(session, "%s", strerror(error));
+        say_error(session, error);
     if (session->tcp_up)
         while (read_packet(session))
             ;
@@ -300,10 +311,11 @@ void session_event(struct session *session, uint32_t events, int64_t now_ms)
     case SESSION_FINISHING: finish_reading(session); return;
     case SESSION_CONNECTING: go_on_connecting(session, events); break;
     case SESSION_UP:
-        if (session->flushing && (events & EPOLLOUT))
+        if (session->flushing && (events & EPOLLOUT)) {
+            session->heard_ms = now_ms; /* it has made room */
             (void)session_flush(session);
-        else if (session->reading && !session->flushing && (events & EPOLLIN) &&
-                 !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        } else if (session->reading && !session->flushing && (events & EPOLLIN) &&
+                   !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
             read_messages(session);
         break;
     }
@@ -372,12 +384,14 @@ bool session_flush(struct session *session)
                   session->options.hold->unsettled);
         abort();
     }
+    if (!session->flushing)
+        session->heard_ms = session->now_ms; /* patience starts afresh */
     session->flushing = true;
     redelivery_flushing(session->redelivery);
     set_cork(session, 1);
     if (send_ping(session) && mosquitto_want_write(session->mosq) &&
         mosquitto_loop_write(session->mosq, 1) != MOSQ_ERR_SUCCESS) {
-        session_say_why(session, "writing failed: %s", strerror(errno));
+        say_error(session, errno);
         session->ended = true;
     }
     if (is_over(session)) {
@@ -449,8 +463,11 @@ static int64_t tick_up(struct session *session)
     session_ask_again(session);
     if (keepalive_ms == 0)
         return next;
-    if (session->reading && session->now_ms - session->heard_ms > keepalive_ms * 3 / 2) {
-        session_say_why(session, "the broker has said nothing for %lld s",
+    if ((session->reading || session->flushing) &&
+        session->now_ms - session->heard_ms > keepalive_ms * 3 / 2) {
+        session_say_why(session,
+                        session->flushing ? "the broker has taken none of our acknowledgements for %lld s"
+                                          : "the broker has said nothing for %lld s",
                         (long long)(session->now_ms - session->heard_ms) / 1000);
         drop(session);
         return session->due_ms;

@@ -1,5 +1,6 @@
 /* What is said on a connection: CONNACK, PUBLISH, DISCONNECT. Called by libmosquitto
  * from inside mosquitto_loop_read, so nothing here may drop the connection: it leaves a note. */
+#include "connack.h"
 #include "session_state.h"
 
 #include "base/log.h"
@@ -12,36 +13,20 @@ enum {
 
 /* ---- CONNACK ---- */
 
-static const char *advice(int reason)
-{
-    switch (reason) {
-    case MQTT_RC_BAD_USERNAME_OR_PASSWORD:
-    case CONNACK_REFUSED_BAD_USERNAME_PASSWORD: return "; check mqtt.username and mqtt.password";
-    case MQTT_RC_NOT_AUTHORIZED:
-    case CONNACK_REFUSED_NOT_AUTHORIZED:
-        return "; check mqtt.username and mqtt.password, and what the broker allows this client";
-    case MQTT_RC_CLIENTID_NOT_VALID:
-    case CONNACK_REFUSED_IDENTIFIER_REJECTED: return "; check mqtt.client_id";
-    default: return "";
-    }
-}
-
 static void refused(struct session *session, int reason, const mosquitto_property *properties)
 {
     char *said = NULL;
 
     session->refused = true;
-    if (reason == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
-        (reason == CONNACK_REFUSED_PROTOCOL_VERSION && !session->old_protocol)) {
+    if (connack_wants_old_protocol(reason, session->old_protocol)) {
         session_say_why(session, "the broker does not know MQTT 5, so MQTT 3.1.1 is next");
         session->old_for_good = true;
         return;
     }
     (void)mosquitto_property_read_string(properties, MQTT_PROP_REASON_STRING, &said, false);
-    const char *text =
-        session->old_protocol ? mosquitto_connack_string(reason) : mosquitto_reason_string(reason);
-    session_say_why(session, "the broker refuses us: %s%s%.80s%s%s", text, said ? " (" : "", said ? said : "",
-                    said ? ")" : "", advice(reason));
+    session_say_why(session, "the broker refuses us: %s%s%.80s%s%s",
+                    connack_text(reason, session->old_protocol), said ? " (" : "", said ? said : "",
+                    said ? ")" : "", connack_advice(reason, true));
     free(said);
 }
 
@@ -122,6 +107,11 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     glance_write(&session->seen, 0, line);
     log_info("mqtt", "%s", line);
     session->identifiers = !session->old_protocol && identifiers_available(properties);
+    if (!session->old_protocol && !session->identifiers && session->order_count > session->shared_count)
+        log_warn("mqtt",
+                 "%s offers no subscription identifiers: where topic filters of rules overlap, it may send "
+                 "copies that cannot be told apart, and a rule then runs for each",
+                 session->name);
     session_subscribe(session);
     session->options.events.connected(session->options.events.context, resumed);
 }

@@ -66,12 +66,33 @@ static int subscribe(struct session *session, uint32_t first, uint32_t count, ui
     return rc;
 }
 
+/* Rights change: what is refused is asked for again, and told once. */
+static void denied(struct session *session, size_t place, int reason)
+{
+    const struct route_entry *entry = planned(session, place);
+    const struct rule *rule = session->options.rules->rules[entry->rules[0]];
+    char more[40] = "";
+
+    session->denied_count++;
+    session->ask_again_ms = session->now_ms + ASK_AGAIN_MS;
+    if (session->denied[place])
+        return;
+    session->denied[place] = true;
+    if (entry->rule_count > 1)
+        (void)snprintf(more, sizeof more, " (and %zu more)", entry->rule_count - 1);
+    log_error(
+        "rule",
+        "%s%s hears nothing: the broker refuses the subscription to '%s': %s; asked again from time to time",
+        rule->name, more, entry->filter,
+        session->old_protocol ? "no reason given" : mosquitto_reason_string(reason));
+}
+
 /* One UNSUBSCRIBE at a time; the next leaves when it is answered. */
 static void unsubscribe(struct session *session)
 {
     const size_t first = atomic_load(&session->unsubscribed);
     const size_t left = route_gone_count(session->options.route) - first;
-    const size_t count = left < FILTERS ? left : FILTERS;
+    size_t count = left < FILTERS ? left : FILTERS;
     char *filters[FILTERS];
 
     session->unsubscribe_count = 0;
@@ -79,8 +100,11 @@ static void unsubscribe(struct session *session)
         return;
     for (size_t i = 0; i < count; i++)
         filters[i] = (char *)(uintptr_t)route_gone(session->options.route, first + i);
-    int rc =
-        mosquitto_unsubscribe_multiple(session->mosq, &session->unsubscribe_mid, (int)count, filters, NULL);
+    int rc;
+    do
+        rc = mosquitto_unsubscribe_multiple(session->mosq, &session->unsubscribe_mid, (int)count, filters,
+                                            NULL);
+    while (rc == MOSQ_ERR_OVERSIZE_PACKET && (count /= 2) > 0);
     if (rc == MOSQ_ERR_SUCCESS)
         session->unsubscribe_count = count;
     else
@@ -103,7 +127,12 @@ void session_subscribe(struct session *session)
         while (first + count < together && count < FILTERS && bytes < BYTES)
             bytes += (uint32_t)strlen(planned(session, first + count++)->filter);
         int rc = subscribe(session, (uint32_t)first, count, id);
-        if (rc != MOSQ_ERR_SUCCESS) {
+        /* More than the broker takes in one packet. */
+        while (rc == MOSQ_ERR_OVERSIZE_PACKET && count > 1)
+            rc = subscribe(session, (uint32_t)first, count /= 2, id);
+        if (rc == MOSQ_ERR_OVERSIZE_PACKET) {
+            denied(session, first, MQTT_RC_PACKET_TOO_LARGE);
+        } else if (rc != MOSQ_ERR_SUCCESS) {
             session_say_why(session, "cannot subscribe to '%s': %s", planned(session, first)->filter,
                             mosquitto_strerror(rc));
             session->ended = true;
@@ -111,29 +140,8 @@ void session_subscribe(struct session *session)
         }
         first += count;
     }
-    atomic_store(&session->ready, session->order_count == 0);
+    atomic_store(&session->ready, session->subscribe_count == 0);
     unsubscribe(session);
-}
-
-/* Rights change: what is refused is asked for again, and told once. */
-static void denied(struct session *session, size_t place, int reason)
-{
-    const struct route_entry *entry = planned(session, place);
-    const struct rule *rule = session->options.rules->rules[entry->rules[0]];
-    char more[40] = "";
-
-    session->denied_count++;
-    session->ask_again_ms = session->now_ms + ASK_AGAIN_MS;
-    if (session->denied[place])
-        return;
-    session->denied[place] = true;
-    if (entry->rule_count > 1)
-        (void)snprintf(more, sizeof more, " (and %zu more)", entry->rule_count - 1);
-    log_error(
-        "rule",
-        "%s%s hears nothing: the broker refuses the subscription to '%s': %s; asked again from time to time",
-        rule->name, more, entry->filter,
-        session->old_protocol ? "no reason given" : mosquitto_reason_string(reason));
 }
 
 static void granted(struct session *session, size_t place, int qos)

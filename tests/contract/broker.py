@@ -17,11 +17,21 @@ import struct
 import subprocess
 import time
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11
+PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 NAMES = {value: name for name, value in list(globals().items()) if isinstance(value, int) and name.isupper()}
 
 SESSION_EXPIRY, RECEIVE_MAXIMUM, MAXIMUM_PACKET, SUBSCRIPTION_ID, REASON_STRING, USER_PROPERTY = 0x11, 0x21, 0x27, 0x0B, 0x1F, 0x26
 SIZES = {SESSION_EXPIRY: 4, RECEIVE_MAXIMUM: 2, MAXIMUM_PACKET: 4}
+# What a broker grants in CONNACK; its properties as bytes.
+SERVER_KEEP_ALIVE, MAXIMUM_QOS, WILDCARDS, SUBSCRIPTION_IDS, SHARED = 0x13, 0x24, 0x28, 0x29, 0x2A
+SIZES |= {SERVER_KEEP_ALIVE: 2, MAXIMUM_QOS: 1, WILDCARDS: 1, SUBSCRIPTION_IDS: 1, SHARED: 1}
+
+
+def grants(**values):
+    """grants(session_expiry=60, maximum_qos=0): for CONNACK."""
+    names = {name: globals()[name.upper()] for name in values}
+    return b"".join(bytes([names[name]]) + value.to_bytes(SIZES[names[name]], "big") for name, value in values.items())
 
 
 class Failed(Exception):

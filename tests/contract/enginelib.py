@@ -103,8 +103,8 @@ class Engine:
         with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as file:
             return words in file.read()
 
-    def wait_said(self, words):
-        wait_for(lambda: self.said(words), f"'{words}' in the log")
+    def wait_said(self, words, seconds=30):
+        wait_for(lambda: self.said(words), f"'{words}' in the log", seconds)
 
     def stop(self):
         if self.child.poll() is None:

@@ -76,4 +76,21 @@ def order_is_kept(folder, cleanup):
     daemon.stop()
 
 
-main(readings_arrive_as_the_rules_say, overlapping_filters_run_each_rule_once, order_is_kept)
+def publishers_at_qos_2_are_heard_once(folder, cleanup):
+    """We subscribe at QoS 1, so the broker sends them so: also what it has kept while we were away."""
+    kafka = Kafka(folder)
+    broker = Mosquitto(folder).start()
+    cleanup.callback(broker.stop)
+    topic = kafka.topic("exactly")
+    daemon = Daemon(folder, broker, {"all": rule("SELECT n FROM 'n/#'", topic, kafka.servers)})
+    cleanup.callback(daemon.kill)
+    daemon.start().stop()
+    for n in range(1, 31):
+        if n == 21:
+            daemon.start()
+        broker.publish("n/1", f'{{"n":{n}}}', 2)
+    lost, duplicates = kafka.wait_numbers(topic, 30)
+    check((lost, duplicates) == (0, 0), f"{lost} lost, {duplicates} duplicates")
+
+
+main(readings_arrive_as_the_rules_say, overlapping_filters_run_each_rule_once, order_is_kept, publishers_at_qos_2_are_heard_once)
