@@ -183,15 +183,6 @@ static void take_settings(struct lane *lane, struct client *client)
     }
 }
 
-static bool has_in_flight(const struct lane *lane, const struct client *client)
-{
-    for (size_t i = 0; i < STREAM_BUCKETS; i++)
-        for (const struct stream *stream = lane->streams.bucket[i]; stream; stream = stream->next)
-            if (stream->client == client && stream->in_flight > 0)
-                return true;
-    return false;
-}
-
 static void switch_over(struct lane *lane, struct client *client)
 {
     if (client->handle) {
@@ -199,7 +190,7 @@ static void switch_over(struct lane *lane, struct client *client)
         client->switch_ms = lane->now_ms + lane_hold_ms(lane);
     }
     if (client->current && client->current->state == ACTION_READY && lane->now_ms < client->switch_ms &&
-        has_in_flight(lane, client))
+        client->in_flight > 0)
         return;
     close_one(lane, &client->current, 0);
     client->current = client->next;

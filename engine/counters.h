@@ -19,7 +19,9 @@
     X(failed)                                                                                                \
     X(begun)                                                                                                 \
     X(delivered)                                                                                             \
-    X(error_action) X(dropped) X(abandoned) X(retried) X(acknowledged) X(reconnects) X(duplicates)
+    X(error_action)                                                                                          \
+    X(dead)                                                                                                  \
+    X(dropped) X(abandoned) X(stored) X(recovered) X(retried) X(acknowledged) X(reconnects) X(duplicates)
 
 enum counter {
 #define X(name) COUNT_##name,
@@ -37,7 +39,7 @@ struct counters {
     X(matched)                                                                                               \
     X(filtered)                                                                                              \
     X(failed)                                                                                                \
-    X(begun) X(delivered) X(error_action) X(dropped) X(abandoned)
+    X(begun) X(delivered) X(error_action) X(dead) X(dropped) X(abandoned) X(stored)
 
 enum rule_counter {
 #define X(name) RULE_##name,

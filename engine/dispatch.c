@@ -42,6 +42,7 @@ static void free_idle_streams(struct lane *lane, bool all)
                 continue;
             }
             *link = stream->next;
+            free(stream->spool.queues);
             free(stream);
             lane->streams.count--;
         }
@@ -49,7 +50,7 @@ static void free_idle_streams(struct lane *lane, bool all)
         lane->actions[i].last = NULL;
 }
 
-static struct stream *find_stream(struct lane *lane, struct lane_action *action, struct span name)
+struct stream *dispatch_stream(struct lane *lane, struct lane_action *action, struct span name)
 {
     struct stream *stream = action->last;
 
@@ -84,8 +85,7 @@ static void wake_at(struct lane *lane, int64_t due_ms)
         lane->streams.due_ms = due_ms;
 }
 
-/* The stream has something that waits, until `due_ms` at least. */
-static void make_wait(struct lane *lane, struct stream *stream, int64_t due_ms)
+void dispatch_make_wait(struct lane *lane, struct stream *stream, int64_t due_ms)
 {
     stream->due_ms = due_ms;
     wake_at(lane, due_ms);
@@ -106,7 +106,7 @@ static void back_off(struct lane *lane, struct stream *stream, bool refused)
     for (unsigned i = 0; i < stream->attempts && wait < most; i++)
         wait *= 2;
     stream->attempts++;
-    make_wait(lane, stream, lane->now_ms + (wait < most ? wait : most));
+    dispatch_make_wait(lane, stream, lane->now_ms + (wait < most ? wait : most));
 }
 
 static void say_refused(struct lane *lane, struct stream *stream, const char *why)
@@ -125,36 +125,80 @@ static void say_refused(struct lane *lane, struct stream *stream, const char *wh
 
 /* ---- sending ---- */
 
-enum sent { SENT_TAKEN, SENT_SETTLED, SENT_NOT };
+enum sent { SENT_TAKEN, SENT_FINAL, SENT_NOT };
+
+enum { PAIRS_MOST = 128 }; /* more headers than any action takes */
+
+/* A header of our own for a record that may be there already, if the configuration wants it. The AWS action
+ * has no such thing. `pairs` has room for PAIRS_MOST. */
+static struct action_record marked(const struct lane *lane, const struct delivery *delivery,
+                                   struct action_pair *pairs)
+{
+    struct action_record record = delivery->record;
+
+    if (!delivery->again || !lane->options.config->delivery.dup_header || record.pair_count >= PAIRS_MOST)
+        return record;
+    if (record.pair_count > 0)
+        memcpy(pairs, record.pairs, record.pair_count * sizeof *pairs);
+    pairs[record.pair_count++] = (struct action_pair){SPAN("topicrule-dup"), SPAN("1")};
+    record.pairs = pairs;
+    return record;
+}
 
 static enum sent send_now(struct lane *lane, struct delivery *delivery)
 {
+    struct action_pair pairs[PAIRS_MOST];
+    const struct action_record record = marked(lane, delivery, pairs);
     struct stream *stream = delivery->stream;
     struct client *client = stream->client;
     struct err *err = &lane->err;
 
     if (!client->handle) {
-        make_wait(lane, stream, lane->now_ms + CLOSED_MS);
+        dispatch_make_wait(lane, stream, lane->now_ms + CLOSED_MS);
         return SENT_NOT;
     }
-    switch (client->target->type->send(client->handle, &delivery->record, delivery, err)) {
+    switch (client->target->type->send(client->handle, &record, delivery, err)) {
     case ACTION_SENT:
         delivery->state = DELIVERY_SENT;
         stream->in_flight++;
+        client->in_flight++;
         return SENT_TAKEN;
-    case ACTION_BUSY: make_wait(lane, stream, lane->now_ms + BUSY_MS); return SENT_NOT;
+    case ACTION_BUSY: dispatch_make_wait(lane, stream, lane->now_ms + BUSY_MS); return SENT_NOT;
     case ACTION_NOT_YET: back_off(lane, stream, false); return SENT_NOT;
     case ACTION_STREAM:
         say_refused(lane, stream, err->text);
+        spool_stream(lane, stream, NULL);
         back_off(lane, stream, true);
         return SENT_NOT;
     case ACTION_FINAL: break;
     }
+    return SENT_FINAL;
+}
+
+/* The words are in lane->err. */
+static void fail(struct lane *lane, struct delivery *delivery)
+{
     struct firing *firing = delivery->firing;
-    const struct rule_action *action = delivery->action->action;
-    delivery_free(lane, delivery);
-    settle_failure(lane, firing, action, stream->name, err->text);
-    return SENT_SETTLED;
+    char text[sizeof lane->err.text];
+    const struct lane_failure failure = {.action = delivery->action,
+                                         .stream = delivery->stream->name,
+                                         .code = "NOT_ACCEPTED",
+                                         .text = text,
+                                         .record = &delivery->record};
+
+    memcpy(text, lane->err.text, sizeof text);
+    dispatch_is_safe(lane, delivery);
+    settle_failure(lane, firing, &failure);
+    dispatch_over(lane, delivery);
+}
+
+static enum sent send_or_fail(struct lane *lane, struct delivery *delivery)
+{
+    enum sent sent = send_now(lane, delivery);
+
+    if (sent == SENT_FINAL)
+        fail(lane, delivery);
+    return sent;
 }
 
 static void enqueue(struct stream *stream, struct delivery *delivery)
@@ -162,6 +206,35 @@ static void enqueue(struct stream *stream, struct delivery *delivery)
     delivery->next = NULL;
     *(stream->queued ? &stream->queued_last->next : &stream->queued) = delivery;
     stream->queued_last = delivery;
+}
+
+/* ---- what is not safe yet, the oldest first ---- */
+
+static void is_unsafe(struct lane *lane, struct delivery *delivery, struct firing *firing)
+{
+    delivery->firing = firing;
+    delivery->born_ms = lane->now_ms;
+    delivery->older = lane->unsafe_newest;
+    *(delivery->older ? &delivery->older->newer : &lane->unsafe) = delivery;
+    lane->unsafe_newest = delivery;
+    lane->unsafe_count++;
+}
+
+void dispatch_is_safe(struct lane *lane, struct delivery *delivery)
+{
+    *(delivery->older ? &delivery->older->newer : &lane->unsafe) = delivery->newer;
+    *(delivery->newer ? &delivery->newer->older : &lane->unsafe_newest) = delivery->older;
+    delivery->older = delivery->newer = NULL;
+    delivery->firing = NULL;
+    lane->unsafe_count--;
+}
+
+void dispatch_over(struct lane *lane, struct delivery *delivery)
+{
+    if (delivery->storing)
+        delivery->over = true; /* its slot waits for the disk's answer */
+    else
+        delivery_free(lane, delivery);
 }
 
 static struct span copy_span(char **at, struct span from)
@@ -209,26 +282,67 @@ void dispatch(struct lane *lane, struct firing *firing, struct lane_action *acti
     if (!delivery)
         lane_out_of_memory();
     if (copy_record(lane, firing->batch, action->field_count, record, &delivery->record) != 0) {
+        const struct lane_failure failure = {.action = action,
+                                             .stream = type->stream(record),
+                                             .code = "LIMIT",
+                                             .text = "the message makes more records than fit in memory",
+                                             .record = record};
+
         delivery_free(lane, delivery);
-        settle_failure(lane, firing, action->action, type->stream(record),
-                       "the message makes more records than fit in memory");
+        settle_failure(lane, firing, &failure);
         return;
     }
-    delivery->firing = firing;
     delivery->action = action;
-    delivery->stream = find_stream(lane, action, type->stream(&delivery->record));
+    delivery->stream = dispatch_stream(lane, action, type->stream(&delivery->record));
     if (!delivery->stream)
         lane_out_of_memory();
-    if (delivery->stream->waiting || send_now(lane, delivery) == SENT_NOT)
+    is_unsafe(lane, delivery, firing);
+    if (!delivery->stream->waiting && spool_takes(lane, delivery->stream))
+        spool_stream(lane, delivery->stream, NULL);
+    if (delivery->stream->waiting || send_or_fail(lane, delivery) == SENT_NOT)
         enqueue(delivery->stream, delivery);
+}
+
+bool dispatch_row(struct lane *lane, struct lane_action *action, struct stream *stream,
+                  const struct action_record *record, int64_t row, bool again)
+{
+    struct delivery *delivery = delivery_new(lane);
+
+    if (!delivery)
+        lane_out_of_memory();
+    delivery->action = action;
+    delivery->stream = stream;
+    delivery->record = *record;
+    delivery->row = row;
+    delivery->again = again;
+    switch (send_now(lane, delivery)) {
+    case SENT_TAKEN: delivery->record = (struct action_record){0}; return true;
+    case SENT_NOT: delivery_free(lane, delivery); return false;
+    case SENT_FINAL: break;
+    }
+    delivery_free(lane, delivery);
+    spool_row_failed(lane, action, stream, row, "NOT_ACCEPTED", lane->err.text);
+    return true;
 }
 
 /* ---- what comes back ---- */
 
 static void one_less(struct lane *lane, struct stream *stream)
 {
-    if (--stream->in_flight == 0 && stream->waiting)
+    stream->client->in_flight--;
+    if ((--stream->in_flight == 0 && stream->waiting) || stream->spool.on)
         wake_at(lane, stream->due_ms);
+}
+
+static void client_moves(struct lane *lane, struct client *client)
+{
+    client->delivered_ms = lane->now_ms;
+    if (!client->stalled)
+        return;
+    client->stalled = false;
+    log_info(client->target->type->name, "rule %s: delivers again; what waits on the disk goes first",
+             client->target->rule->name);
+    dispatch_client_opened(lane, client);
 }
 
 void dispatch_delivered(struct lane *lane, struct delivery *delivery)
@@ -236,6 +350,8 @@ void dispatch_delivered(struct lane *lane, struct delivery *delivery)
     struct stream *stream = delivery->stream;
 
     stream->attempts = 0;
+    stream->spool.moved = stream->spool.proven = true;
+    client_moves(lane, stream->client);
     if (stream->refused) {
         stream->refused = false;
         log_info(stream->client->target->type->name, "'" SPAN_FMT "' is accepted again",
@@ -253,7 +369,8 @@ static void abandon(struct lane *lane, struct delivery *delivery)
 {
     struct firing *firing = delivery->firing;
 
-    delivery_free(lane, delivery);
+    dispatch_is_safe(lane, delivery); /* at the broker */
+    dispatch_over(lane, delivery);
     settle_abandoned(lane, firing);
 }
 
@@ -261,16 +378,24 @@ void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, 
 {
     struct stream *stream = delivery->stream;
 
-    if (settle_is_resent(lane, delivery->firing)) {
+    if (delivery->firing && settle_is_resent(lane, delivery->firing)) {
         one_less(lane, stream);
         abandon(lane, delivery);
         return;
     }
-    delivery->state = DELIVERY_WAITING;
-    delivery->next = stream->returned;
-    stream->returned = delivery;
     if (refused)
         say_refused(lane, stream, why);
+    if (refused || !delivery->firing)
+        spool_stream(lane, stream, NULL);
+    if (delivery->firing) {
+        delivery->state = DELIVERY_WAITING;
+        delivery->again = true;
+        delivery->next = stream->returned;
+        stream->returned = delivery;
+    } else {
+        spool_returned(stream, delivery->row);
+        delivery_free(lane, delivery);
+    }
     back_off(lane, stream, refused);
     one_less(lane, stream);
 }
@@ -328,9 +453,11 @@ static void put_returned_first(struct lane *lane, struct stream *stream)
     stream->returned = NULL;
 }
 
-static bool may_go(const struct lane *lane, const struct stream *stream)
+static bool may_go(struct lane *lane, struct stream *stream)
 {
-    return stream->due_ms <= lane->now_ms && (!stream->returned || stream->in_flight == 0);
+    if (stream->due_ms > lane->now_ms || (stream->spool.on && !spool_step(lane, stream)))
+        return false;
+    return !stream->returned || stream->in_flight == 0;
 }
 
 /* Send until one is not taken. True when nothing waits any more. */
@@ -342,7 +469,7 @@ static bool send_queue(struct lane *lane, struct stream *stream)
 
         /* Out of the queue first: a final failure frees it. */
         stream->queued = next;
-        if (send_now(lane, delivery) == SENT_NOT) {
+        if (send_or_fail(lane, delivery) == SENT_NOT) {
             delivery->next = next;
             stream->queued = delivery;
             return false;
@@ -359,12 +486,15 @@ void dispatch_waiting(struct lane *lane)
     for (struct stream **link = &lane->streams.waiting; *link;) {
         struct stream *stream = *link;
 
-        if ((may_go(lane, stream) && send_queue(lane, stream)) || (!stream->queued && !stream->returned)) {
+        if ((may_go(lane, stream) && send_queue(lane, stream)) ||
+            (!stream->queued && !stream->returned && !stream->spool.on)) {
             *link = stream->next_waiting;
             stream->waiting = false;
             continue;
         }
-        if (!stream->returned || stream->in_flight == 0)
+        if (stream->spool.on) /* an answer wakes it; this is for one that was missed */
+            wake_at(lane, stream->due_ms > lane->now_ms ? stream->due_ms : lane->now_ms + CLOSED_MS);
+        else if (!stream->returned || stream->in_flight == 0)
             wake_at(lane, stream->due_ms);
         link = &stream->next_waiting;
     }

@@ -36,6 +36,7 @@ struct engine {
     atomic_bool stopping;
     struct lane *_Atomic lane; /* while engine_run runs, and after */
     pthread_t thread;
+    struct store *store; /* NULL: none */
     struct plan plan;
     struct admin *admin; /* NULL: nowhere */
     bool planned, secrets_missing, watching;
@@ -78,6 +79,7 @@ void engine_free(struct engine *engine)
         secrets_give_up(engine->options.secrets); /* a lane may have one fetched */
     }
     lane_free(atomic_load(&engine->lane));
+    store_close(engine->store);
     if (engine->planned)
         plan_done(&engine->plan);
     rule_set_free(engine->rules);
@@ -325,6 +327,7 @@ static int make_lane(struct engine *engine, struct err *err)
         .login = plan->login,
         .targets = plan->targets,
         .target_count = plan->target_count,
+        .store = engine->store,
         .target_of = (const size_t *const *)plan->target_of,
     };
     struct lane *lane = lane_new(&options, err);
@@ -404,6 +407,19 @@ static int open_admin(struct engine *engine, struct err *err)
     return 0;
 }
 
+static int open_store(struct engine *engine, struct err *err)
+{
+    const struct config *config = engine->options.config;
+    const struct store_options options = {.path = engine->options.store_path,
+                                          .max_bytes = config->delivery.store_bytes,
+                                          .dead_max_bytes = config->delivery.dead_bytes};
+
+    if (!options.path)
+        return 0;
+    engine->store = store_open(&options, err);
+    return engine->store ? 0 : -1;
+}
+
 int engine_run(struct engine *engine, struct err *err)
 {
     uint64_t watchdog_us = 0;
@@ -411,7 +427,8 @@ int engine_run(struct engine *engine, struct err *err)
     engine->started_ms = clock_mono_ms();
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
-    if (watch_secrets(engine, err) != 0 || open_admin(engine, err) != 0 || gather_secrets(engine, err) != 0)
+    if (open_store(engine, err) != 0 || watch_secrets(engine, err) != 0 || open_admin(engine, err) != 0 ||
+        gather_secrets(engine, err) != 0)
         return -1;
     if (atomic_load(&engine->stopping))
         return 0;

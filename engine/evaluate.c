@@ -33,6 +33,15 @@ static int render(struct lane *lane, const struct rule *rule, const struct rule_
     return render_record(action, lane->scope, *payload, record, &lane->err);
 }
 
+static void fail(struct lane *lane, struct firing *firing, struct lane_action *action, const char *code,
+                 const struct sql_message *message)
+{
+    const struct lane_failure failure = {
+        .action = action, .code = code, .text = lane->err.text, .message = message};
+
+    settle_failure(lane, firing, &failure);
+}
+
 static void fire(struct lane *lane, struct firing *firing, const struct sql_message *message,
                  struct span payload)
 {
@@ -47,7 +56,7 @@ static void fire(struct lane *lane, struct firing *firing, const struct sql_mess
         if (render(lane, rule->rule, action->action, message, &payload, &record) == 0)
             dispatch(lane, firing, action, &record);
         else
-            settle_failure(lane, firing, action->action, (struct span){0}, lane->err.text);
+            fail(lane, firing, action, "TEMPLATE", message);
     }
 }
 
@@ -92,7 +101,7 @@ static void evaluate_rule(struct lane *lane, struct lane_rule *rule, const struc
     }
     count_rule(lane, rule, begun, 1);
     firing->open++;
-    settle_failure(lane, firing, NULL, (struct span){0}, lane->err.text);
+    fail(lane, firing, NULL, "SQL", &message->sql);
     settle_close(lane, firing);
 }
 

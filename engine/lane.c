@@ -12,14 +12,16 @@
 #include <unistd.h>
 
 enum {
-    HOLD_MS = 1000,   /* until a hold is worth a line, and until we connect without our clients */
-    GRACE_MS = 10000, /* to settle what was read, after lane_stop */
-    IDLE_MS = 1000,   /* the loop turns at least that often: the watchdog looks at it */
+    HOLD_MS = 1000,    /* delivery.hold */
+    OLD_HOLD_MS = 200, /* the same under MQTT 3.1.1, whose brokers queue little */
+    STORING_MS = 2000, /* what the disk may take; a hold longer than both is worth a line */
+    GRACE_MS = 10000,  /* to settle what was read, after lane_stop */
+    IDLE_MS = 1000,    /* the loop turns at least that often: the watchdog looks at it */
     EVENTS = 64,
 };
 
 /* What epoll reports: one of these, or SOURCE_CLIENTS + the client's place. */
-enum { SOURCE_WAKE, SOURCE_SESSION, SOURCE_CLIENTS };
+enum { SOURCE_WAKE, SOURCE_SESSION, SOURCE_STORE, SOURCE_CLIENTS };
 
 DEFINE_DROP(lane, struct lane *, lane_free)
 
@@ -32,7 +34,8 @@ void lane_out_of_memory(void)
 bool lane_has_room(const struct lane *lane)
 {
     return lane->read_messages < LANE_MESSAGES && lane->read_bytes < LANE_PAYLOAD &&
-           lane->deliveries.used < LANE_RECORDS && lane->bytes < LANE_RECORD_BYTES;
+           lane->unsafe_count + lane->spool.errands < LANE_RECORDS &&
+           lane->bytes + lane->spool.errand_bytes < LANE_RECORD_BYTES;
 }
 
 /* ---- what the session tells ---- */
@@ -117,11 +120,13 @@ static bool wants_properties(const struct config *config, const struct rule_set 
     return false;
 }
 
-static struct lane_action *add_action(struct lane *lane, const struct rule_action *action, size_t target)
+static struct lane_action *add_action(struct lane *lane, struct lane_rule *rule, int place,
+                                      const struct rule_action *action, size_t target)
 {
     struct lane_action *added = &lane->actions[lane->action_count++];
 
-    *added = (struct lane_action){.action = action, .client = &lane->clients[target]};
+    *added = (struct lane_action){
+        .action = action, .rule = rule, .place = place, .client = &lane->clients[target]};
     while (action->type->fields[added->field_count].name)
         added->field_count++;
     return added;
@@ -147,11 +152,12 @@ static int make_rules(struct lane *lane, struct err *err)
         *made = (struct lane_rule){.rule = rule, .actions = &lane->actions[lane->action_count]};
         for (size_t a = 0; a < rule->action_count; a++)
             if (rule->actions[a].type) {
-                (void)add_action(lane, &rule->actions[a], targets[a]);
+                (void)add_action(lane, made, (int)a, &rule->actions[a], targets[a]);
                 made->action_count++;
             }
         if (rule->error_action && rule->error_action->type)
-            made->error_action = add_action(lane, rule->error_action, targets[rule->action_count]);
+            made->error_action =
+                add_action(lane, made, STORE_ERROR_ACTION, rule->error_action, targets[rule->action_count]);
         made->asks = render_computes_secrets(rule);
         made->traced = made->error_action && rule_calls(rule, "traceid");
     }
@@ -172,6 +178,17 @@ static int make_loop(struct lane *lane, struct err *err)
     if (lane->epoll_fd < 0 || lane->wake_fd < 0 ||
         epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, lane->wake_fd, &event) != 0)
         return err_set(err, ERR_IO, "cannot make an event loop: %s", strerror(errno));
+    return 0;
+}
+
+static int make_spool(struct lane *lane, struct err *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = SOURCE_STORE};
+
+    if (spool_init(lane, err) != 0)
+        return -1;
+    if (spool_fd(lane) >= 0 && epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, spool_fd(lane), &event) != 0)
+        return err_set(err, ERR_IO, "cannot watch the store: %s", strerror(errno));
     return 0;
 }
 
@@ -234,8 +251,9 @@ struct lane *lane_new(const struct lane_options *options, struct err *err)
         err_memory(err);
         return NULL;
     }
-    if (make_loop(lane, err) != 0 || make_clients(lane, err) != 0 || make_rules(lane, err) != 0 ||
-        make_scope(lane, err) != 0 || make_computed(lane, err) != 0 || make_session(lane, err) != 0)
+    if (make_loop(lane, err) != 0 || make_spool(lane, err) != 0 || make_clients(lane, err) != 0 ||
+        make_rules(lane, err) != 0 || make_scope(lane, err) != 0 || make_computed(lane, err) != 0 ||
+        make_session(lane, err) != 0)
         return NULL;
     return TAKE(lane);
 }
@@ -248,6 +266,7 @@ void lane_free(struct lane *lane)
     computed_free(lane->computed);
     park_done(lane);
     client_done(lane);
+    spool_done(lane);
     dispatch_done(lane);
     batch_done(lane);
     sql_template_free(lane->trace_id);
@@ -292,6 +311,11 @@ void lane_stop(struct lane *lane)
 
 /* ---- running ---- */
 
+static int64_t soonest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void take_event(struct lane *lane, const struct epoll_event *event)
 {
     uint64_t count;
@@ -299,6 +323,7 @@ static void take_event(struct lane *lane, const struct epoll_event *event)
     switch (event->data.u64) {
     case SOURCE_WAKE: (void)!read(lane->wake_fd, &count, sizeof count); break;
     case SOURCE_SESSION: session_event(lane->session, event->events, lane->now_ms); break;
+    case SOURCE_STORE: spool_poll(lane); break;
     default: client_poll(&lane->clients[event->data.u64 - SOURCE_CLIENTS]); break;
     }
 }
@@ -325,7 +350,14 @@ int64_t lane_hold_ms(const struct lane *lane)
 {
     int64_t wanted = lane->options.config->delivery.hold_ms;
 
-    return wanted > 0 ? wanted : HOLD_MS;
+    if (wanted > 0)
+        return wanted;
+    return session_is_up(lane->session) && !session_is_v5(lane->session) ? OLD_HOLD_MS : HOLD_MS;
+}
+
+static int64_t patience_ms(const struct lane *lane)
+{
+    return lane_hold_ms(lane) + (lane->options.store ? STORING_MS : 0);
 }
 
 /* One line when a hold is long, one when it ends. */
@@ -341,26 +373,23 @@ static void watch_hold(struct lane *lane)
         lane->holding_logged = false;
     } else if (lane->holding_since_ms == 0) {
         lane->holding_since_ms = lane->now_ms;
-    } else if (!lane->holding_logged && lane->now_ms - lane->holding_since_ms >= lane_hold_ms(lane)) {
+    } else if (!lane->holding_logged && lane->now_ms - lane->holding_since_ms >= patience_ms(lane)) {
         lane->holding_logged = true;
         log_warn(
             "engine",
-            "%zu rule matches are not safe after %lld ms: they are held, not acknowledged, and nothing more "
-            "is read until they are safe",
-            held, (long long)(lane->now_ms - lane->holding_since_ms));
+            "%zu rule match%s not safe after %lld ms%s: held, not acknowledged, and nothing more is read "
+            "until then",
+            held, held == 1 ? " is" : "es are", (long long)(lane->now_ms - lane->holding_since_ms),
+            spool_trouble(lane));
     }
 }
 
 static void publish_gauges(struct lane *lane)
 {
-    atomic_store_explicit(&lane->gauges.in_flight, lane->deliveries.used, memory_order_relaxed);
+    atomic_store_explicit(&lane->gauges.in_flight, lane->unsafe_count + lane->spool.errands,
+                          memory_order_relaxed);
     atomic_store_explicit(&lane->gauges.held, lane->hold.unsettled + lane->hold.orphans,
                           memory_order_relaxed);
-}
-
-static int64_t soonest(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Everything that is not an event. Returns when to come again at the latest. */
@@ -369,12 +398,12 @@ static int64_t do_work(struct lane *lane)
     take_secrets(lane);
     client_work(lane);
     int64_t due = park_work(lane);
+    spool_overdue(lane);
     dispatch_waiting(lane);
     settle_reports(lane);
+    due = soonest(due, soonest(spool_work(lane), client_next_due(lane)));
     watch_hold(lane);
     publish_gauges(lane);
-
-    due = soonest(due, client_next_due(lane));
     return soonest(due, lane->streams.due_ms);
 }
 
@@ -426,6 +455,17 @@ static void run_until_stopped(struct lane *lane)
     }
 }
 
+/* Is there something that a little time may bring to its end? What a stalled client has is on the disk. */
+static bool is_busy(const struct lane *lane)
+{
+    if (lane->unsafe_count > 0 || lane->reports || park_is_moving(lane) || !spool_is_quiet(lane))
+        return true;
+    for (size_t i = 0; i < lane->options.target_count; i++)
+        if (lane->clients[i].in_flight > 0 && !lane->clients[i].stalled)
+            return true;
+    return false;
+}
+
 /* Settle what was read, acknowledge it, and leave so that every acknowledgement arrives. What is not safe in
  * time is not acknowledged. */
 static void leave(struct lane *lane)
@@ -433,7 +473,7 @@ static void leave(struct lane *lane)
     const int64_t until = lane->now_ms + GRACE_MS;
 
     session_read(lane->session, false);
-    while ((lane->deliveries.used > 0 || lane->reports || park_is_moving(lane)) && lane->now_ms < until) {
+    while (is_busy(lane) && lane->now_ms < until) {
         int64_t due = do_work(lane);
 
         if (session_is_up(lane->session))
@@ -460,6 +500,7 @@ static void leave(struct lane *lane)
 void lane_run(struct lane *lane)
 {
     lane->now_ms = clock_mono_ms();
+    spool_begin(lane);
     wait_for_clients(lane);
     run_until_stopped(lane);
     leave(lane);

@@ -8,9 +8,11 @@
  *   message    one PUBLISH. Borrowed, gone when evaluate returns.
  *   firing     one rule that matched one message. Open until every action of it has its final answer.
  *   delivery   one record on its way, with a copy of it. Freed by its outcome alone, so no late answer ever
- * meets another delivery in its place. stream     records of one client that keep their order among each
- * other (Kafka: one topic). batch      the memory of firings and deliveries: one arena, reset when the last
- * firing in it is closed. */
+ *              meets another delivery in its place. Once it is on the disk (spool.h) it needs neither firing
+ *              nor copy any more.
+ *   stream     records of one client that keep their order among each other (Kafka: one topic).
+ *   batch      the memory of firings and deliveries: one arena, reset when the last firing in it is closed.
+ */
 #ifndef ENGINE_LANE_H
 #define ENGINE_LANE_H
 
@@ -24,6 +26,7 @@
 #include "park.h"
 #include "route.h"
 #include "session.h"
+#include "spool.h"
 
 #include "base/arena.h"
 #include "engine/render.h"
@@ -75,6 +78,11 @@ struct client {
     int64_t due_ms;                        /* next attempt */
     struct glance seen;                    /* state and sentence, for other threads */
     uint64_t epoll_data;
+
+    size_t in_flight;      /* deliveries it has */
+    int64_t delivered_ms;  /* when it last delivered something */
+    bool stalled;          /* what is for it waits on the disk; see spool.h */
+    int64_t strange_until; /* until then a topic it has not delivered to yet gets no hold */
 };
 
 struct stream {
@@ -91,6 +99,7 @@ struct stream {
     unsigned attempts;
     int64_t due_ms;
     struct stream *next_waiting;
+    struct stream_spool spool;
     char text[];
 };
 
@@ -117,6 +126,7 @@ struct firing {
     struct lane_rule *rule;
     struct batch *batch;
     const struct sql_message *message; /* kept for an error action; NULL if the rule has none */
+    int64_t row;                       /* of the store, dropped when this is finished; 0 none */
     struct failure *failures, **failures_end;
     uint32_t epoch;
     uint32_t place;      /* of its message: see redelivery.h */
@@ -130,13 +140,20 @@ struct firing {
 enum delivery_state { DELIVERY_FREE, DELIVERY_WAITING, DELIVERY_SENT };
 
 struct delivery {
-    struct firing *firing;
-    const struct lane_action *action;
+    struct firing *firing; /* NULL: on the disk, which is safe */
+    struct lane_action *action;
     struct stream *stream;
-    struct action_record record; /* a copy, in the firing's batch */
+    struct action_record record; /* a copy, in the firing's batch; of a row: borrowed while it is sent */
     uint64_t number;             /* in the order of dispatch */
     enum delivery_state state;
     struct delivery *next;
+
+    int64_t born_ms;
+    int64_t row;                    /* its number in the store; 0: none */
+    bool storing;                   /* being put; not safe yet */
+    bool over;                      /* had its answer while it was being put */
+    bool again;                     /* some client had it before: it may be there already */
+    struct delivery *older, *newer; /* in lane->unsafe, while it has a firing */
 };
 
 enum { DELIVERY_CHUNK = 1024 };
@@ -157,6 +174,8 @@ struct deliveries {
 
 struct lane_action {
     const struct rule_action *action;
+    struct lane_rule *rule;
+    int place; /* in the rule, or STORE_ERROR_ACTION */
     struct client *client;
     size_t field_count;
     struct stream *last; /* the stream of its last record: most actions have one topic */
@@ -173,6 +192,15 @@ struct lane_rule {
     struct rule_counters counters;
 };
 
+/* What failed for good. All is borrowed for the call it is given to. */
+struct lane_failure {
+    struct lane_action *action; /* NULL: the statement */
+    struct span stream;         /* where it was to go; empty: it did not come that far */
+    const char *code, *text;
+    const struct action_record *record; /* NULL: it never came to be; then `message` is there */
+    const struct sql_message *message;
+};
+
 /* ---- the lane ---- */
 
 /* Borrowed for the life of the lane. */
@@ -184,6 +212,7 @@ struct lane_options {
     struct session_login *login;
     struct target *targets;
     size_t target_count;
+    struct store *store; /* NULL: what is not safe is held */
     /* For each rule its actions' targets: target_of[rule][action]; the error action's is the last. */
     const size_t *const *target_of;
 };
@@ -224,6 +253,9 @@ struct lane {
     struct client *clients;
     struct streams streams;
     struct deliveries deliveries;
+    struct delivery *unsafe, *unsafe_newest; /* deliveries with a firing, the oldest first */
+    size_t unsafe_count;
+    struct spool spool;
     struct batch *batch, *old, *spare;
     size_t bytes;           /* of all batches */
     struct firing *reports; /* firings whose error action is to be sent */
@@ -243,11 +275,11 @@ void lane_give_settings(struct lane *lane, size_t target, struct render_settings
 void lane_run(struct lane *lane);
 void lane_stop(struct lane *lane); /* thread safe */
 
+/* How long a record may be without an answer before it goes to the disk. */
+int64_t lane_hold_ms(const struct lane *lane);
+
 /* There is no way to keep the promise without memory: end the process, and let the broker send again. */
 _Noreturn void lane_out_of_memory(void);
-
-/* How long what was read may be held before something is done about it. */
-int64_t lane_hold_ms(const struct lane *lane);
 
 /* May another message be read? */
 bool lane_has_room(const struct lane *lane);
@@ -267,6 +299,17 @@ void dispatch(struct lane *lane, struct firing *firing, struct lane_action *acti
               const struct action_record *record);
 /* Send what waits and is due. */
 void dispatch_waiting(struct lane *lane);
+/* Hand a row of the store to its client. False: it did not take it. */
+bool dispatch_row(struct lane *lane, struct lane_action *action, struct stream *stream,
+                  const struct action_record *record, int64_t row, bool again);
+/* The stream that records of this name belong to. */
+struct stream *dispatch_stream(struct lane *lane, struct lane_action *action, struct span name);
+/* The stream has something that waits, until `due_ms` at least. */
+void dispatch_make_wait(struct lane *lane, struct stream *stream, int64_t due_ms);
+/* No message waits for it any more: it has lost its firing. */
+void dispatch_is_safe(struct lane *lane, struct delivery *delivery);
+/* It is not needed any more. */
+void dispatch_over(struct lane *lane, struct delivery *delivery);
 /* Something came back that may succeed later. */
 void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, const char *why);
 /* It has its final answer. */
@@ -282,9 +325,16 @@ void dispatch_done(struct lane *lane);
 /* settle.c */
 struct firing *settle_open(struct lane *lane, struct lane_rule *rule, const struct message *message);
 void settle_result(void *context, const struct action_result *result); /* an action_events callback */
-/* One action of the firing failed for good. `action` NULL: the statement. */
-void settle_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
-                    struct span resource, const char *text);
+/* One action of the firing failed for good. */
+void settle_failure(struct lane *lane, struct firing *firing, const struct lane_failure *failure);
+/* One action of it is on the disk. */
+void settle_stored(struct lane *lane, struct firing *firing);
+/* `actions` of it are dead letters, safe. */
+void settle_kept(struct lane *lane, struct firing *firing, uint32_t actions);
+/* The record of a row failed for good, and its rule has an error action: false when there is no memory for
+ * it. The row is dropped when that is safe. */
+bool settle_row_failure(struct lane *lane, const struct sql_message *message,
+                        const struct lane_failure *failure, int64_t row);
 /* One action, or whoever opened the firing, is done with it. */
 void settle_close(struct lane *lane, struct firing *firing);
 /* One action of it is given up, because the broker sends the message again. */

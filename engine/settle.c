@@ -79,8 +79,16 @@ struct firing *settle_open(struct lane *lane, struct lane_rule *rule, const stru
     return firing;
 }
 
+/* Does what fails for good become a dead letter? */
+static bool keeps_failures(const struct lane *lane)
+{
+    return lane->options.store && !lane->options.config->delivery.drop_failures;
+}
+
 static void finish(struct lane *lane, struct firing *firing)
 {
+    if (firing->row)
+        spool_drop(lane, firing->row);
     if (firing->acknowledged)
         hold_release(&lane->hold, firing->epoch);
     batch_release(lane, firing->batch); /* the firing's own memory: nothing after this */
@@ -99,9 +107,10 @@ bool settle_is_resent(const struct lane *lane, const struct firing *firing)
            firing->epoch < lane->resent_before;
 }
 
-static void complain(struct lane *lane, struct lane_rule *rule, const char *what, struct span resource,
-                     const char *text)
+static void complain(struct lane *lane, struct lane_rule *rule, const char *what,
+                     const struct lane_failure *failure)
 {
+    const struct span stream = failure->stream;
     uint64_t left_out;
     char more[64] = "";
 
@@ -110,8 +119,9 @@ static void complain(struct lane *lane, struct lane_rule *rule, const char *what
     if (left_out > 0)
         (void)snprintf(more, sizeof more, " (and %llu more since the last line)",
                        (unsigned long long)left_out);
-    log_error("rule", "%s: %s%s" SPAN_FMT "%s failed for good: %s; dropped%s", rule->rule->name, what,
-              resource.size ? " to '" : "", SPAN_ARG(resource), resource.size ? "'" : "", text, more);
+    log_error("rule", "%s: %s%s" SPAN_FMT "%s failed for good: %s; %s%s", rule->rule->name, what,
+              stream.size ? " to '" : "", SPAN_ARG(stream), stream.size ? "'" : "", failure->text,
+              keeps_failures(lane) ? "kept as a dead letter" : "dropped", more);
 }
 
 void settle_close(struct lane *lane, struct firing *firing)
@@ -134,40 +144,91 @@ void settle_close(struct lane *lane, struct firing *firing)
 }
 
 /* The error action itself failed. */
-static void drop_report(struct lane *lane, struct firing *firing, struct span resource, const char *text)
+static void lose_report(struct lane *lane, struct firing *firing, const struct lane_failure *failure)
 {
-    complain(lane, firing->rule, "its error action", resource, text);
+    complain(lane, firing->rule, "its error action", failure);
+    if (keeps_failures(lane)) {
+        spool_miss(lane, firing, failure, firing->failed);
+        return;
+    }
     count_rule(lane, firing->rule, dropped, firing->failed);
     settle_close(lane, firing);
 }
 
 /* For the report. One that does not fit in memory is left out of it. */
-static void note_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
-                         struct span resource, const char *text)
+static void note_failure(struct lane *lane, struct firing *firing, const struct lane_failure *of)
 {
     struct failure *failure = batch_alloc(lane, firing->batch, sizeof *failure);
 
     if (!failure)
         return;
-    *failure = (struct failure){action, copy_in(lane, firing->batch, resource),
-                                copy_in(lane, firing->batch, span_of(text)), NULL};
+    *failure =
+        (struct failure){of->action ? of->action->action : NULL, copy_in(lane, firing->batch, of->stream),
+                         copy_in(lane, firing->batch, span_of(of->text)), NULL};
     *firing->failures_end = failure;
     firing->failures_end = &failure->next;
 }
 
-void settle_failure(struct lane *lane, struct firing *firing, const struct rule_action *action,
-                    struct span resource, const char *text)
+void settle_failure(struct lane *lane, struct firing *firing, const struct lane_failure *failure)
 {
     if (firing->reporting) {
-        drop_report(lane, firing, resource, text);
+        lose_report(lane, firing, failure);
         return;
     }
-    firing->failed++;
-    if (firing->message)
-        note_failure(lane, firing, action, resource, text);
-    else if (!settle_is_resent(lane, firing)) /* else it fails again, and is told then */
-        complain(lane, firing->rule, action ? action->type_name : "the statement", resource, text);
+    if (firing->message) {
+        firing->failed++;
+        note_failure(lane, firing, failure);
+    } else if (settle_is_resent(lane, firing)) { /* it fails again, and is told then */
+        firing->failed++;
+    } else {
+        complain(lane, firing->rule, failure->action ? failure->action->action->type_name : "the statement",
+                 failure);
+        if (keeps_failures(lane)) {
+            spool_miss(lane, firing, failure, 1);
+            return;
+        }
+        firing->failed++;
+    }
     settle_close(lane, firing);
+}
+
+void settle_stored(struct lane *lane, struct firing *firing)
+{
+    if (firing->reporting) { /* the failures are told; the report is one more thing to deliver */
+        count_rule(lane, firing->rule, error_action, firing->failed);
+        count_rule(lane, firing->rule, begun, 1);
+    }
+    count_rule(lane, firing->rule, stored, 1);
+    settle_close(lane, firing);
+}
+
+void settle_kept(struct lane *lane, struct firing *firing, uint32_t actions)
+{
+    count_rule(lane, firing->rule, dead, actions);
+    settle_close(lane, firing);
+}
+
+bool settle_row_failure(struct lane *lane, const struct sql_message *message,
+                        const struct lane_failure *failure, int64_t row)
+{
+    struct batch *batch = lane->batch;
+    struct firing *firing = batch_alloc(lane, batch, sizeof *firing);
+    const struct message borrowed = {.sql = *message};
+
+    if (!firing)
+        return false;
+    *firing = (struct firing){.rule = failure->action->rule, .batch = batch, .row = row, .open = 1};
+    firing->failures_end = &firing->failures;
+    lane->kept = NULL;
+    firing->message = keep(lane, &borrowed);
+    lane->kept = NULL;
+    if (!firing->message)
+        return false;
+    batch->open++;
+    firing->failed = 1;
+    note_failure(lane, firing, failure);
+    settle_close(lane, firing);
+    return true;
 }
 
 void settle_abandoned(struct lane *lane, struct firing *firing)
@@ -176,36 +237,67 @@ void settle_abandoned(struct lane *lane, struct firing *firing)
     settle_close(lane, firing);
 }
 
-void settle_result(void *context, const struct action_result *result)
+static void count_delivered(struct lane *lane, const struct delivery *delivery)
 {
-    struct client *client = context;
-    struct lane *lane = client->lane;
-    struct delivery *delivery = result->tag;
+    const struct firing *firing = delivery->firing;
+
+    if (firing && firing->reporting)
+        count_rule(lane, firing->rule, error_action, firing->failed);
+    else
+        count_rule(lane, delivery->action->rule, delivered, 1);
+}
+
+static void take_delivered(struct lane *lane, struct delivery *delivery)
+{
     struct firing *firing = delivery->firing;
 
-    assert(delivery->state == DELIVERY_SENT);
-    switch (result->outcome) {
-    case ACTION_DELIVERED:
-        dispatch_delivered(lane, delivery);
+    dispatch_delivered(lane, delivery);
+    count_delivered(lane, delivery);
+    if (!firing) {
+        spool_drop(lane, delivery->row);
         delivery_free(lane, delivery);
-        if (firing->reporting)
-            count_rule(lane, firing->rule, error_action, firing->failed);
-        else
-            count_rule(lane, firing->rule, delivered, 1);
-        settle_close(lane, firing);
         return;
-    case ACTION_WAIT: dispatch_again(lane, delivery, false, result->text); return;
-    case ACTION_REFUSED: dispatch_again(lane, delivery, true, result->text); return;
-    case ACTION_FAILED: break;
     }
-    const struct rule_action *action = delivery->action->action;
-    const struct span resource = delivery->stream->name;
+    dispatch_is_safe(lane, delivery);
+    dispatch_over(lane, delivery);
+    settle_close(lane, firing);
+}
+
+static void take_failed(struct lane *lane, struct delivery *delivery, const struct action_result *result)
+{
+    struct firing *firing = delivery->firing;
     char text[sizeof lane->err.text];
+    const struct lane_failure failure = {.action = delivery->action,
+                                         .stream = delivery->stream->name,
+                                         .code = result->code,
+                                         .text = text,
+                                         .record = &delivery->record};
+
     (void)snprintf(text, sizeof text, "%s%s%s", result->code ? result->code : "", result->code ? ": " : "",
                    result->text ? result->text : "");
     dispatch_failed(lane, delivery);
-    delivery_free(lane, delivery);
-    settle_failure(lane, firing, action, resource, text);
+    if (!firing) {
+        spool_row_failed(lane, delivery->action, delivery->stream, delivery->row, failure.code, failure.text);
+        delivery_free(lane, delivery);
+        return;
+    }
+    dispatch_is_safe(lane, delivery);
+    settle_failure(lane, firing, &failure);
+    dispatch_over(lane, delivery);
+}
+
+void settle_result(void *context, const struct action_result *result)
+{
+    struct client *client = context;
+    struct delivery *delivery = result->tag;
+
+    assert(delivery->state == DELIVERY_SENT);
+    switch (result->outcome) {
+    case ACTION_DELIVERED: take_delivered(client->lane, delivery); return;
+    case ACTION_WAIT: dispatch_again(client->lane, delivery, false, result->text); return;
+    case ACTION_REFUSED: dispatch_again(client->lane, delivery, true, result->text); return;
+    case ACTION_FAILED: take_failed(client->lane, delivery, result); return;
+    }
 }
 
 /* ---- error actions ---- */
@@ -225,14 +317,16 @@ static void report(struct lane *lane, struct firing *firing)
     (void)sql_template_expand(lane->trace_id, lane->scope, &trace, err);
     struct span payload =
         failure_text(sql_scope_arena(lane->scope), rule, firing->message, trace.text, firing->failures);
-    if (!payload.data)
-        drop_report(lane, firing, (struct span){0}, "its report takes more memory than one message may");
-    else if (render_record(action->action, lane->scope, payload, &record, err) != 0)
-        drop_report(lane, firing, (struct span){0}, err->text);
-    else
+    if (payload.data && render_record(action->action, lane->scope, payload, &record, err) == 0) {
         dispatch(lane, firing, action, &record);
-    if (lane->computed)
-        computed_end(lane->computed);
+        return;
+    }
+    const struct lane_failure failure = {
+        .action = action,
+        .code = payload.data ? "TEMPLATE" : "LIMIT",
+        .text = payload.data ? err->text : "its report takes more memory than one message may",
+        .message = firing->message};
+    lose_report(lane, firing, &failure);
 }
 
 static struct firing *next_report(struct lane *lane)
@@ -257,6 +351,8 @@ void settle_reports(struct lane *lane)
             finish(lane, firing);
         } else {
             report(lane, firing);
+            if (lane->computed)
+                computed_end(lane->computed);
         }
     }
 }

@@ -29,17 +29,18 @@ static const char *const texts[SQL_COUNT] = {
 };
 
 /* The first word in each connection. auto_vacuum counts only while a database is made. */
-static const char setup[] = "PRAGMA page_size = 8192;" /* 4096 costs a fifth more, more writes too much for a single row */
-                            "PRAGMA auto_vacuum = INCREMENTAL;"
-                            "PRAGMA journal_mode = WAL;"
-                            "PRAGMA synchronous = FULL;"
-                            "PRAGMA wal_autocheckpoint = 0;" /* ours to do, and to see fail */
-                            "PRAGMA journal_size_limit = 16777216;"
-                            "PRAGMA cache_size = -4096;"
-                            "PRAGMA temp_store = MEMORY;"
-                            "PRAGMA secure_delete = OFF;"
-                            "PRAGMA cell_size_check = ON;"
-                            "PRAGMA trusted_schema = OFF;";
+static const char setup[] =
+    "PRAGMA page_size = 8192;" /* 4096 costs a fifth more, more writes too much for a single row */
+    "PRAGMA auto_vacuum = INCREMENTAL;"
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA wal_autocheckpoint = 0;" /* ours to do, and to see fail */
+    "PRAGMA journal_size_limit = 16777216;"
+    "PRAGMA cache_size = -4096;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA secure_delete = OFF;"
+    "PRAGMA cell_size_check = ON;"
+    "PRAGMA trusted_schema = OFF;";
 
 /* bytes: of record and origin. queue.rows and queue.bytes are kept true within each transaction, so that
  * a start does not have to count millions of rows. */

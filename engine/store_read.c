@@ -244,7 +244,7 @@ static int hand_over(struct rows *rows, struct store_job *job)
     return SQLITE_OK;
 }
 
-int store_read(struct store *store, struct store_job *job)
+int store_select(struct store *store, struct store_job *job)
 {
     struct merge *merge = merge_new(store, job->queues, job->count, job->after, job->most_rows);
     struct rows rows = {.bytes = BUF_INIT};

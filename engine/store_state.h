@@ -6,7 +6,7 @@
  *   store_work.c     what each kind of job does
  *   store_tick.c     the start; what another process did; tidying up
  *   store_letter.c   letters: new, buried, dropped, sent again
- *   store_read.c     READ and FETCH
+ *   store_select.c     READ and FETCH
  *   store_queue.c    queues by name, by number and by their row in the database
  *   store_base.c     the database itself: opening it, its schema, its statements, log and size
  *   store_reserve.c  the lock, and the room kept for deleting
@@ -157,9 +157,9 @@ int store_count(struct store *store, struct queue *queue, int64_t rows, int64_t 
 int store_put(struct store *store, struct queue *queue, const struct store_row *row);
 int store_drop(struct store *store, int64_t first, int64_t last);
 
-/* store_read.c */
+/* store_select.c */
 bool store_is_missing(const struct store *store, int64_t number);
-int store_read(struct store *store, struct store_job *job);
+int store_select(struct store *store, struct store_job *job);
 int store_fetch(struct store *store, struct store_job *job);
 
 /* Oldest first through several queues, number after number. */

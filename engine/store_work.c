@@ -217,7 +217,7 @@ int store_do(struct store *store, struct store_job *job, bool *more)
         return code == SQLITE_OK ? store_limit_letters(store) : code;
     case STORE_BURY: return bury(store, job);
     case STORE_BURY_OLD: return bury_old(store, job, more);
-    case STORE_READ: return store_read(store, job);
+    case STORE_READ: return store_select(store, job);
     case STORE_FETCH: return store_fetch(store, job);
     case STORE_OWN: return ((struct store_call *)job)->run(store, (struct store_call *)job);
     }

@@ -83,10 +83,15 @@ static const struct row {
     {COUNT_delivered, "topicrule_actions_total", "outcome", "delivered",
      "How actions ended; abandoned: the broker sends the message again."},
     {COUNT_error_action, "topicrule_actions_total", "outcome", "error_action", NULL},
+    {COUNT_dead, "topicrule_actions_total", "outcome", "dead", NULL},
     {COUNT_dropped, "topicrule_actions_total", "outcome", "dropped", NULL},
     {COUNT_abandoned, "topicrule_actions_total", "outcome", "abandoned", NULL},
     {COUNT_retried, "topicrule_records_retried_total", NULL, NULL,
      "Records sent again after an answer that was not final."},
+    {COUNT_stored, "topicrule_records_stored_total", NULL, NULL,
+     "Records put on the disk because their cluster did not confirm them in time, or refused their topic."},
+    {COUNT_recovered, "topicrule_records_recovered_total", NULL, NULL,
+     "Records that waited on the disk when the daemon started."},
 };
 
 static void tell_counters(const struct view *view, struct buf *out)
@@ -118,8 +123,21 @@ static const struct {
 } results[] = {{RULE_matched, "matched"}, {RULE_filtered, "filtered"}, {RULE_failed, "failed"}},
   outcomes[] = {{RULE_delivered, "delivered"},
                 {RULE_error_action, "error_action"},
+                {RULE_dead, "dead"},
                 {RULE_dropped, "dropped"},
                 {RULE_abandoned, "abandoned"}};
+
+static void tell_of_each_rule(const struct view *view, struct buf *out, const char *name,
+                              enum rule_counter counter)
+{
+    head(out, name, "counter", "The same for each rule.");
+    for (size_t i = 0; i < view->rule_count; i++) {
+        buf_text(out, name);
+        label(out, "rule", view->rules[i].rule->name, true);
+        buf_char(out, '}');
+        count(out, view->rules[i].count[counter]);
+    }
+}
 
 static void tell_rule_counters(const struct view *view, struct buf *out)
 {
@@ -132,13 +150,8 @@ static void tell_rule_counters(const struct view *view, struct buf *out)
             buf_char(out, '}');
             count(out, view->rules[i].count[results[r].counter]);
         }
-    head(out, "topicrule_rule_actions_begun_total", "counter", "The same for each rule.");
-    for (size_t i = 0; i < view->rule_count; i++) {
-        buf_text(out, "topicrule_rule_actions_begun_total");
-        label(out, "rule", view->rules[i].rule->name, true);
-        buf_char(out, '}');
-        count(out, view->rules[i].count[RULE_begun]);
-    }
+    tell_of_each_rule(view, out, "topicrule_rule_actions_begun_total", RULE_begun);
+    tell_of_each_rule(view, out, "topicrule_rule_records_stored_total", RULE_stored);
     head(out, "topicrule_rule_actions_total", "counter", "The same for each rule.");
     for (size_t i = 0; i < view->rule_count; i++)
         for (size_t o = 0; o < sizeof outcomes / sizeof *outcomes; o++) {

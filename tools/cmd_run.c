@@ -3,12 +3,14 @@
 #include "base/log.h"
 #include "command.h"
 #include "engine/engine.h"
+#include "engine/store_path.h"
 #include "load.h"
 #include "options.h"
 #include "paint.h"
 #include "process.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 enum { OPT_CONFIG };
 
@@ -30,6 +32,7 @@ static const struct usage usage = {
 DEFINE_DROP(config, struct config *, config_free)
 DEFINE_DROP(secrets, struct secrets *, secrets_free)
 DEFINE_DROP(rule_set, struct rule_set *, rule_set_free)
+DEFINE_DROP(text, char *, free)
 
 static struct engine *running; /* for the signal handler alone: set before it is installed */
 
@@ -91,8 +94,14 @@ static int run(const struct config *config)
     if (!set)
         return STATUS_BAD;
 
-    const struct engine_options options = {
-        .config = config, .rules = set, .secrets = secrets, .version = TOPICRULE_VERSION};
+    AUTO(text_drop) char *store = engine_store_path(config, &err);
+    if (!store)
+        return give_up("store", &err);
+    const struct engine_options options = {.config = config,
+                                           .rules = set,
+                                           .secrets = secrets,
+                                           .version = TOPICRULE_VERSION,
+                                           .store_path = store};
     struct engine *engine = engine_new(&options, &err);
     if (!engine)
         return give_up("engine", &err);

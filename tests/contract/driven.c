@@ -3,7 +3,8 @@
  *     driven CONFIGURATION      commands of scripted_action.h on standard input; what the fake sees on
  * standard output
  *
- * The log goes to standard error. SIGTERM stops it as it stops the program. */
+ * Without delivery.store.path there is no store: what is not safe is held. The log goes to standard error.
+ * SIGTERM stops it as it stops the program. */
 #include "scripted_action.h"
 
 #include "base/log.h"
@@ -113,7 +114,9 @@ int main(int argc, char **argv)
     log_setup(LOG_TEXT, LOG_DEBUG);
     scripted_watch(show);
     struct secrets *secrets = open_secrets(config, &err);
-    engine = engine_new(&(struct engine_options){.config = config, .rules = rules, .secrets = secrets}, &err);
+    const struct engine_options engine_options = {
+        .config = config, .rules = rules, .secrets = secrets, .store_path = config->delivery.store_path};
+    engine = engine_new(&engine_options, &err);
     if (!engine)
         return 2;
 

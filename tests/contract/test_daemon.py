@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -55,8 +56,15 @@ class Kafka:
         self.child.wait()
 
 
+def count_rows(path):
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
+        return store.execute("SELECT count(*) FROM spool").fetchone()[0]
+
+
 class Stage:
-    def __init__(self, cleanup, tls=False, connect=True):
+    """Nothing goes to the disk for as long as a script lasts, unless `hold` is short."""
+
+    def __init__(self, cleanup, tls=False, connect=True, hold="60s"):
         self.folder = folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="topicrule-"))
         if tls:
             make_certificates(folder)
@@ -70,16 +78,19 @@ class Stage:
                        "actions": [{"kafka": {"topic": "readings", "clientProperties": properties}}]}, file)
         with open(f"{folder}/topicrule.yaml", "w", encoding="utf-8") as file:
             file.write(f"mqtt:\n  url: mqtt{'s' if tls else ''}://localhost:{self.broker.port}\n  keepalive: 5s\n"
-                       + (f"  tls: {{ca_file: {folder}/ca.pem}}\n" if tls else "") + "rules: rules\n")
+                       + (f"  tls: {{ca_file: {folder}/ca.pem}}\n" if tls else "") + f"rules: rules\ndelivery: {{hold: {hold}}}\n")
         self.log = f"{folder}/log"
-        with open(self.log, "w", encoding="utf-8") as log:
-            self.child = subprocess.Popen([PROGRAM, "run", "-c", f"{folder}/topicrule.yaml"], stderr=log)  # pylint: disable=consider-using-with
+        self.start()
         cleanup.push(self.end)
         self.link = self.broker.accept(60)
         if connect:
             self.link.connack()
             self.link.subscribes()
             self.warm_up()
+
+    def start(self):
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.child = subprocess.Popen([PROGRAM, "run", "-c", f"{self.folder}/topicrule.yaml"], stderr=log)  # pylint: disable=consider-using-with
 
     def warm_up(self):
         """One record all the way: the producer has its id, and Kafka can be stopped."""
@@ -187,9 +198,30 @@ def pings_while_holding_over_tls(cleanup):
     pings_while_holding(cleanup, True)
 
 
+def what_is_on_the_disk_is_acknowledged(cleanup):
+    stage = Stage(cleanup, hold="200ms")
+    stage.link.send(numbered(stage.link, 1, 5))
+    stage.link.pubacks(range(1, 6), 60)  # Kafka is still stopped
+    rows = count_rows(f"{stage.folder}/store.db")
+    assert rows == 5, f"{rows} rows"
+    stage.child.kill()
+    stage.child.wait()
+    stage.link.wait_closed()
+    stage.kafka.release()
+    stage.start()
+    link = stage.broker.accept(60)
+    link.connack(session=True)
+    link.subscribes()
+    end = time.monotonic() + 60
+    while stage.kafka.count() < 6 or count_rows(f"{stage.folder}/store.db") > 0:
+        assert time.monotonic() < end, f"{stage.kafka.count()} in Kafka"
+        time.sleep(0.1)
+    assert 6 <= stage.kafka.count() <= 11  # the killed producer may have sent the five
+
+
 SCENARIOS = [waits_for_kafka, waits_for_kafka_over_tls, resumed_session_waits, resumed_session_waits_over_tls, reconnect_waits,
              reconnect_waits_over_tls, sigterm_settles_first, sigterm_settles_first_over_tls, pings_while_holding,
-             pings_while_holding_over_tls]
+             pings_while_holding_over_tls, what_is_on_the_disk_is_acknowledged]
 
 
 def run(scenario):

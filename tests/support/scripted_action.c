@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 enum { FIELD_TOPIC, FIELD_KEY };
-enum { COMMANDS = 256, COMMAND_SIZE = 80, CLIENTS = 16, DENIED = 8 };
+enum { COMMANDS = 8192, COMMAND_SIZE = 80, CLIENTS = 16, DENIED = 8 };
 
 struct scripted_record {
     struct scripted_record *next;
     void *tag;
+    size_t topic_size, payload_size;
+    char text[]; /* topic, payload */
 };
 
 struct action_client {
@@ -35,6 +37,7 @@ static struct {
     bool automatic, later;
     char denied[DENIED][48];
     void (*watch)(const char *line);
+    void (*taken)(struct span topic, struct span payload);
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER, .take = -1};
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -50,6 +53,11 @@ static void say(const char *format, ...)
     (void)vsnprintf(line, sizeof line, format, args);
     va_end(args);
     world.watch(line);
+}
+
+void scripted_taken(void (*taken)(struct span topic, struct span payload))
+{
+    world.taken = taken;
 }
 
 void scripted_watch(void (*seen)(const char *line))
@@ -71,6 +79,7 @@ void scripted_reset(void)
     world.take = -1;
     world.shut = 0;
     world.automatic = world.later = false;
+    world.taken = NULL;
     memset(world.denied, 0, sizeof world.denied);
 }
 
@@ -101,13 +110,26 @@ static void answer(struct action_client *client, enum action_outcome outcome, lo
         client->open = record->next;
         if (!client->open)
             client->open_end = &client->open;
+        if (outcome == ACTION_DELIVERED && world.taken)
+            world.taken((struct span){record->text, record->topic_size},
+                        (struct span){record->text + record->topic_size, record->payload_size});
         free(record);
         client->events->result(client->events->context, &result);
     }
 }
 
+static bool is_denied(struct span topic)
+{
+    for (size_t i = 0; i < DENIED; i++)
+        if (world.denied[i][0] && span_is(topic, world.denied[i]))
+            return true;
+    return false;
+}
+
 static void set_denied(const char *topic, bool on)
 {
+    if (on == is_denied(span_of(topic)))
+        return;
     for (size_t i = 0; i < DENIED; i++)
         if (strcmp(world.denied[i], on ? "" : topic) == 0) {
             (void)snprintf(world.denied[i], sizeof world.denied[i], "%s", on ? topic : "");
@@ -236,14 +258,6 @@ static enum action_send scripted_inspect(const struct action_record *record, str
     return ACTION_FINAL;
 }
 
-static bool is_denied(struct span topic)
-{
-    for (size_t i = 0; i < DENIED; i++)
-        if (world.denied[i][0] && span_is(topic, world.denied[i]))
-            return true;
-    return false;
-}
-
 static enum action_send scripted_send(struct action_client *client, const struct action_record *record,
                                       void *tag, struct err *err)
 {
@@ -261,10 +275,16 @@ static enum action_send scripted_send(struct action_client *client, const struct
         return ACTION_BUSY;
     if (world.take > 0)
         world.take--;
-    struct scripted_record *open = malloc(sizeof *open);
+    const struct span topic = record->fields[FIELD_TOPIC].text;
+    struct scripted_record *open = malloc(sizeof *open + topic.size + record->payload.size);
     if (!open)
         return ACTION_BUSY;
-    *open = (struct scripted_record){.tag = tag};
+    *open =
+        (struct scripted_record){.tag = tag, .topic_size = topic.size, .payload_size = record->payload.size};
+    if (topic.size)
+        memcpy(open->text, topic.data, topic.size);
+    if (record->payload.size)
+        memcpy(open->text + topic.size, record->payload.data, record->payload.size);
     *client->open_end = open;
     client->open_end = &open->next;
     say("sent %d " SPAN_FMT " " SPAN_FMT " " SPAN_FMT, client->number,

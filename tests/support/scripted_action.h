@@ -32,6 +32,9 @@ void scripted_command(const char *line);
  */
 void scripted_watch(void (*seen)(const char *line));
 
+/* Called with topic and payload of every record that is delivered. Before any client. */
+void scripted_taken(void (*taken)(struct span topic, struct span payload));
+
 /* Forget commands, modes and numbers: the next test starts afresh. No client may be open. */
 void scripted_reset(void);
 

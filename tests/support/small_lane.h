@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +48,9 @@ static inline struct rule *small_rule(const char *name, const char *text)
 }
 
 /* `texts`: rule documents, which get the names r0, r1, ... */
-static inline struct small_lane *small_lane_with(const char *const *texts, size_t count,
-                                                 const char *config_text, struct secrets *secrets)
+static inline struct small_lane *small_lane_make(const char *const *texts, size_t count,
+                                                 const char *config_text, struct secrets *secrets,
+                                                 struct store *store)
 {
     struct small_lane *small = calloc(1, sizeof *small);
     struct report report = REPORT_INIT;
@@ -87,12 +89,14 @@ static inline struct small_lane *small_lane_with(const char *const *texts, size_
         .login = small->plan.login,
         .targets = small->plan.targets,
         .target_count = small->plan.target_count,
+        .store = store,
         .target_of = (const size_t *const *)small->plan.target_of,
     };
     small->lane = lane_new(&options, &err);
     if (!small->lane)
         abort();
     small->lane->now_ms = clock_mono_ms();
+    spool_begin(small->lane);
     client_work(small->lane);
     return small;
 }
@@ -100,7 +104,19 @@ static inline struct small_lane *small_lane_with(const char *const *texts, size_
 static inline struct small_lane *small_lane_new(const char *const *texts, size_t count,
                                                 const char *config_text)
 {
-    return small_lane_with(texts, count, config_text, NULL);
+    return small_lane_make(texts, count, config_text, NULL, NULL);
+}
+
+static inline struct small_lane *small_lane_with(const char *const *texts, size_t count,
+                                                 const char *config_text, struct secrets *secrets)
+{
+    return small_lane_make(texts, count, config_text, secrets, NULL);
+}
+
+static inline struct small_lane *small_lane_on(const char *const *texts, size_t count,
+                                               const char *config_text, struct store *store)
+{
+    return small_lane_make(texts, count, config_text, NULL, store);
 }
 
 static inline void small_lane_free(struct small_lane *small)
@@ -136,10 +152,31 @@ static inline void small_turn(struct small_lane *small, int64_t ms)
     for (size_t i = 0; i < lane->options.target_count; i++)
         client_poll(&lane->clients[i]);
     client_work(lane);
+    spool_overdue(lane);
     dispatch_waiting(lane);
     settle_reports(lane);
+    (void)spool_work(lane);
     if (lane->hold.unsettled == 0)
         batch_turn(lane);
+}
+
+/* Turns until the disk has answered everything. */
+static inline void small_disk(struct small_lane *small)
+{
+    struct pollfd disk = {.fd = spool_fd(small->lane), .events = POLLIN};
+
+    for (int quiet = 0; quiet < 2;) {
+        small_turn(small, 0);
+        if (spool_is_quiet(small->lane)) {
+            quiet++;
+            continue;
+        }
+        quiet = 0;
+        (void)poll(&disk, 1, 100);
+        spool_poll(small->lane);
+        if (small->lane->spool.failing) /* the next try is a second away */
+            return;
+    }
 }
 
 static inline uint64_t small_count(const struct small_lane *small, enum counter counter)

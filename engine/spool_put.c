@@ -1,0 +1,326 @@
+/* To the disk and off it again: deliveries become rows, rows that are delivered are dropped. One job of each
+ * kind at a time; what comes meanwhile goes with the next, so the busier the disk, the larger the
+ * transactions. */
+#include "lane.h"
+#include "row.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+enum {
+    PUT_ROWS = 20000,
+    PUT_BYTES = 16 << 20,
+    RETRY_MS = 1000, /* a disk that is full, or fails, is asked again after this */
+};
+
+/* ---- which queue ---- */
+
+static int know_queue(struct lane *lane, uint32_t id, struct lane_action *action)
+{
+    struct spool *spool = &lane->spool;
+
+    if (id >= spool->queue_count) {
+        size_t count = (size_t)id + 64;
+        struct spool_queue *grown = realloc(spool->queues, count * sizeof *grown);
+
+        if (!grown)
+            return -1;
+        memset(grown + spool->queue_count, 0, (count - spool->queue_count) * sizeof *grown);
+        spool->queues = grown;
+        spool->queue_count = count;
+    }
+    spool->queues[id].action = action;
+    return 0;
+}
+
+int spool_know(struct lane *lane, struct stream *stream, struct lane_action *action, uint32_t id)
+{
+    struct stream_spool *of = &stream->spool;
+
+    for (size_t i = 0; i < of->queue_count; i++)
+        if (of->queues[i].id == id)
+            return 0;
+    struct stream_queue *grown = realloc(of->queues, (of->queue_count + 1) * sizeof *grown);
+    if (!grown)
+        return -1;
+    of->queues = grown;
+    of->queues[of->queue_count++] = (struct stream_queue){id, action};
+    return know_queue(lane, id, action);
+}
+
+static uint32_t queue_of(struct lane *lane, struct stream *stream, struct lane_action *action)
+{
+    for (size_t i = 0; i < stream->spool.queue_count; i++)
+        if (stream->spool.queues[i].action == action)
+            return stream->spool.queues[i].id;
+    const struct store_name name = {.rule = span_of(action->rule->rule->name),
+                                    .type = span_of(action->action->type->name),
+                                    .stream = stream->name,
+                                    .action = action->place};
+    uint32_t id = store_queue(lane->options.store, &name);
+    if (id == 0 || spool_know(lane, stream, action, id) != 0)
+        lane_out_of_memory();
+    return id;
+}
+
+/* ---- putting ---- */
+
+static void make_room(struct spool_put *put)
+{
+    if (put->count < put->room)
+        return;
+    put->room = put->room ? 2 * put->room : 1024;
+    struct store_row *rows = realloc(put->rows, put->room * sizeof *rows);
+    struct delivery **who = rows ? realloc(put->who, put->room * sizeof(struct delivery *)) : NULL;
+    if (!who)
+        lane_out_of_memory();
+    put->rows = rows;
+    put->who = who;
+}
+
+static bool has_room(const struct spool_put *put)
+{
+    return put->count < PUT_ROWS && put->bytes.size < PUT_BYTES;
+}
+
+/* The texts are given their place when all are written: the buffer may move until then. */
+static void add(struct lane *lane, struct delivery *delivery)
+{
+    struct spool_put *put = &lane->spool.put;
+    const struct firing *firing = delivery->firing;
+    const bool keeps_origin = firing->message && !firing->reporting;
+    const size_t start = put->bytes.size;
+
+    make_room(put);
+    row_put_record(&put->bytes, delivery->action->action->type, &delivery->record);
+    const size_t middle = put->bytes.size;
+    if (keeps_origin)
+        row_put_message(&put->bytes, firing->message);
+    if (put->bytes.failed)
+        lane_out_of_memory();
+    put->rows[put->count] = (struct store_row){
+        .queue = queue_of(lane, delivery->stream, delivery->action),
+        .at_ms = clock_wall_ms(),
+        .record = {NULL, middle - start},
+        .origin = {NULL, put->bytes.size - middle},
+    };
+    put->who[put->count++] = delivery;
+    delivery->storing = true;
+    delivery->stream->spool.storing++;
+}
+
+static bool is_to_put(const struct delivery *delivery)
+{
+    const struct stream_spool *of = &delivery->stream->spool;
+
+    return of->on && !of->landing && !delivery->storing;
+}
+
+/* What clients have too, in the order of dispatch. True when all of it was taken. */
+static bool gather_all(struct lane *lane)
+{
+    for (struct delivery *at = lane->unsafe; at; at = at->newer) {
+        if (!is_to_put(at))
+            continue;
+        if (!has_room(&lane->spool.put))
+            return false;
+        add(lane, at);
+    }
+    return true;
+}
+
+static void gather_queued(struct lane *lane)
+{
+    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting)
+        for (struct delivery *at = stream->queued; at && stream->spool.on && has_room(&lane->spool.put);
+             at = at->next)
+            if (is_to_put(at))
+                add(lane, at);
+}
+
+static void give_places(struct lane *lane)
+{
+    struct spool_put *put = &lane->spool.put;
+    int64_t number = store_numbers(lane->options.store, put->count);
+    const char *at = put->bytes.data;
+
+    for (size_t i = 0; i < put->count; i++) {
+        struct store_row *row = &put->rows[i];
+        struct stream_spool *of = &put->who[i]->stream->spool;
+
+        row->number = put->who[i]->row = number++;
+        row->record.data = at;
+        at += row->record.size;
+        row->origin.data = row->origin.size ? at : NULL;
+        at += row->origin.size;
+        if (row->number <= of->after) { /* somebody else's row went before: look again from here */
+            of->after = row->number - 1;
+            of->rewound = true;
+        }
+    }
+}
+
+static void prune(struct delivery **link, struct delivery **last, struct lane *lane, struct stream *stream,
+                  bool returned)
+{
+    *last = NULL;
+    while (*link) {
+        struct delivery *delivery = *link;
+
+        if (delivery->firing) {
+            *last = delivery;
+            link = &delivery->next;
+            continue;
+        }
+        *link = delivery->next;
+        if (returned)
+            spool_returned(stream, delivery->row);
+        else
+            stream->spool.rows++;
+        delivery_free(lane, delivery);
+    }
+}
+
+/* What waits in memory and is a row now, is a row only. */
+static void prune_streams(struct lane *lane)
+{
+    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting) {
+        struct delivery *ignored;
+
+        if (!stream->spool.on)
+            continue;
+        prune(&stream->returned, &ignored, lane, stream, true);
+        prune(&stream->queued, &stream->queued_last, lane, stream, false);
+        if (stream->spool.rows > 0)
+            dispatch_make_wait(lane, stream, stream->due_ms);
+    }
+}
+
+static void one_is_done(struct lane *lane, struct delivery *delivery, bool stored)
+{
+    struct firing *firing = delivery->firing;
+    struct stream_spool *of = &delivery->stream->spool;
+
+    delivery->storing = false;
+    of->storing--;
+    if (stored && delivery->state == DELIVERY_SENT && delivery->row > of->after)
+        of->after = of->handed = delivery->row; /* the client has it, or had */
+    if (delivery->over) {                       /* it had its answer meanwhile */
+        if (stored)
+            spool_drop(lane, delivery->row);
+        delivery_free(lane, delivery);
+    } else if (stored) {
+        dispatch_is_safe(lane, delivery);
+        delivery->record = (struct action_record){0};
+        settle_stored(lane, firing);
+    } else {
+        delivery->row = 0;
+    }
+}
+
+static void on_put(struct store_job *job)
+{
+    struct spool_put *put = (struct spool_put *)job;
+    struct lane *lane = put->lane;
+    const bool stored = job->answer == STORE_DONE;
+
+    lane->spool.jobs--;
+    put->posted = false;
+    lane->spool.failing = !stored;
+    if (!stored) {
+        lane->spool.retry_ms = lane->now_ms + RETRY_MS;
+        lane->spool.sweep = true;
+    }
+    for (size_t i = 0; i < put->count; i++)
+        one_is_done(lane, put->who[i], stored);
+    if (stored)
+        prune_streams(lane);
+    put->count = 0;
+    put->bytes.size = 0;
+    if (put->bytes.room > PUT_BYTES / 4) {
+        buf_done(&put->bytes);
+        put->bytes = BUF_INIT;
+    }
+}
+
+void spool_put(struct lane *lane)
+{
+    struct spool *spool = &lane->spool;
+    struct spool_put *put = &spool->put;
+
+    if (put->posted || spool->closing || lane->now_ms < spool->retry_ms)
+        return;
+    if (spool->sweep)
+        spool->sweep = !gather_all(lane);
+    else
+        gather_queued(lane);
+    if (put->count == 0)
+        return;
+    give_places(lane);
+    put->posted = true;
+    put->lane = lane;
+    put->job = (struct store_job){.work = STORE_PUT, .count = put->count, .rows = put->rows, .done = on_put};
+    spool->jobs++;
+    store_post(spool->port, &put->job);
+}
+
+/* ---- dropping ---- */
+
+void spool_drop(struct lane *lane, int64_t row)
+{
+    struct spool_drops *drops = &lane->spool.drops;
+
+    if (drops->waiting_count == drops->waiting_room) {
+        size_t room = drops->waiting_room ? 2 * drops->waiting_room : 1024;
+        int64_t *grown = realloc(drops->waiting, room * sizeof *grown);
+
+        if (!grown)
+            lane_out_of_memory();
+        drops->waiting = grown;
+        drops->waiting_room = room;
+    }
+    drops->waiting[drops->waiting_count++] = row;
+}
+
+static void on_dropped(struct store_job *job)
+{
+    struct spool_drops *drops = (struct spool_drops *)job;
+
+    drops->lane->spool.jobs--;
+    drops->posted = false;
+    drops->lane->streams.due_ms = drops->lane->now_ms; /* a stream may wait for this to be read again */
+}
+
+bool spool_post_drops(struct lane *lane)
+{
+    struct spool_drops *drops = &lane->spool.drops;
+    int64_t *numbers = drops->waiting;
+    size_t count = drops->waiting_count, room = drops->waiting_room;
+
+    if (drops->posted || count == 0)
+        return count == 0;
+    drops->waiting = drops->sent;
+    drops->waiting_room = drops->sent_room;
+    drops->waiting_count = 0;
+    drops->sent = numbers;
+    drops->sent_room = room;
+    drops->posted = true;
+    drops->lane = lane;
+    drops->job =
+        (struct store_job){.work = STORE_DROP, .count = count, .numbers = numbers, .done = on_dropped};
+    lane->spool.jobs++;
+    store_post(lane->spool.port, &drops->job);
+    return true;
+}
+
+void spool_put_done(struct lane *lane)
+{
+    struct spool *spool = &lane->spool;
+
+    free(spool->put.rows);
+    free(spool->put.who);
+    buf_done(&spool->put.bytes);
+    free(spool->drops.waiting);
+    free(spool->drops.sent);
+}
