@@ -385,6 +385,7 @@ static struct subject subject_of(struct engine *engine)
         .rules = engine->rules,
         .lane = atomic_load(&engine->lane),
         .secrets = engine->options.secrets,
+        .store = engine->store,
         .stopping = &engine->stopping,
         .version = engine->options.version,
         .started_ms = engine->started_wall_ms,

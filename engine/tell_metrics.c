@@ -163,6 +163,38 @@ static void tell_rule_counters(const struct view *view, struct buf *out)
         }
 }
 
+/* ---- what waits on disk ---- */
+
+static void tell_store(const struct view *view, struct buf *out)
+{
+    const struct store_figures *store = &view->store;
+
+    if (!view->has_store)
+        return;
+    single(out, "topicrule_store_rows", "gauge", "Records that wait on disk.", store->rows);
+    single(out, "topicrule_store_bytes", "gauge", "Their bytes; delivery.store.max is the limit.",
+           store->bytes);
+    single(out, "topicrule_store_gone_rows", "gauge",
+           "Those of them whose rule or action is gone: they wait for one, or for `topicrule dead`.",
+           view->gone_rows);
+    head(out, "topicrule_store_oldest_seconds", "gauge", "The age of the oldest record that waits.");
+    buf_text(out, "topicrule_store_oldest_seconds");
+    seconds(out, view->oldest_ms);
+    single(out, "topicrule_store_healthy", "gauge",
+           "1 if the last that was to be put is on the disk; 0 when that is full or fails, and messages are "
+           "held.",
+           store->state == STORE_DONE);
+    single(out, "topicrule_store_file_bytes", "gauge", "The database and its log on disk.",
+           store->file_bytes);
+    single(out, "topicrule_store_commits_total", "counter", "Transactions.", store->commits);
+    single(out, "topicrule_store_failures_total", "counter", "Transactions that failed.", store->failures);
+    single(out, "topicrule_dead_letters", "gauge", "Dead letters: what failed for good.", store->letters);
+    single(out, "topicrule_dead_letter_bytes", "gauge", "Their bytes; delivery.dead.max is the limit.",
+           store->letter_bytes);
+    single(out, "topicrule_dead_letters_dropped_total", "counter", "Dead letters that went over that limit.",
+           store->letters_dropped);
+}
+
 /* ---- clients and secrets ---- */
 
 static void tell_clients(const struct view *view, struct buf *out)
@@ -267,6 +299,7 @@ void metrics_text(const struct view *view, struct buf *out)
     single(out, "topicrule_rules", "gauge", "Rules that are loaded and not disabled.", view->enabled_count);
     tell_counters(view, out);
     tell_rule_counters(view, out);
+    tell_store(view, out);
     tell_clients(view, out);
     tell_backends(view, out);
     tell_process(view, out);

@@ -54,6 +54,59 @@ static void put_backends(struct json *json, const struct view *view)
     json_close(json, ']');
 }
 
+enum { QUEUES_SHOWN = 200 };
+
+static void put_queues(struct json *json, const struct view *view)
+{
+    const size_t shown = view->queue_count < QUEUES_SHOWN ? view->queue_count : QUEUES_SHOWN;
+
+    json_open(json, "queues", '[');
+    for (size_t i = 0; i < shown; i++) {
+        const struct view_queue *queue = &view->queues[i];
+
+        json_open(json, NULL, '{');
+        json_text(json, "rule", queue->rule);
+        json_text(json, "type", queue->type);
+        json_text(json, "stream", queue->stream);
+        if (queue->action == STORE_ERROR_ACTION)
+            json_text(json, "action", "errorAction");
+        else
+            json_count(json, "action", (uint64_t)queue->action);
+        json_count(json, "rows", queue->rows);
+        json_count(json, "bytes", queue->bytes);
+        json_seconds(json, "oldest_s", queue->oldest_ms);
+        json_bool(json, "gone", queue->is_gone);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_count(json, "queues_left_out", view->queue_count - shown + view->queues_left_out);
+}
+
+static void put_store(struct json *json, const struct view *view)
+{
+    const struct store_figures *store = &view->store;
+
+    if (!view->has_store) {
+        json_null(json, "store");
+        return;
+    }
+    json_open(json, "store", '{');
+    json_text(json, "state", view_store_state(view));
+    json_count(json, "rows", store->rows);
+    json_count(json, "bytes", store->bytes);
+    json_seconds(json, "oldest_s", view->queue_count ? view->oldest_ms : -1);
+    json_count(json, "gone_rows", view->gone_rows);
+    json_count(json, "gone_bytes", view->gone_bytes);
+    json_count(json, "letters", store->letters);
+    json_count(json, "letter_bytes", store->letter_bytes);
+    json_count(json, "letters_dropped", store->letters_dropped);
+    json_count(json, "commits", store->commits);
+    json_count(json, "failures", store->failures);
+    json_count(json, "file_bytes", store->file_bytes);
+    put_queues(json, view);
+    json_close(json, '}');
+}
+
 static void put_process(struct json *json, const struct view_process *process)
 {
     json_open(json, "process", '{');
@@ -86,6 +139,7 @@ void status_json(const struct view *view, struct buf *out)
     json_count(&json, "in_flight", view->in_flight);
     json_count(&json, "held", view->held);
     put_clients(&json, view);
+    put_store(&json, view);
     put_backends(&json, view);
     put_process(&json, &view->process);
     json_close(&json, '}');

@@ -240,7 +240,7 @@ int view_take(struct view *view, const struct subject *of)
     }
     if (of->lane && take_clients(view) != 0)
         return -1;
-    return take_rules(view) == 0 && take_secrets(view) == 0 ? 0 : -1;
+    return take_rules(view) == 0 && take_secrets(view) == 0 && view_take_store(view) == 0 ? 0 : -1;
 }
 
 void view_done(struct view *view)
@@ -249,5 +249,6 @@ void view_done(struct view *view)
     free(view->clients);
     free(view->backends);
     free(view->secrets);
+    free(view->queues);
     arena_done(&view->arena);
 }

@@ -7,6 +7,7 @@
 
 #include "counters.h"
 #include "lane.h"
+#include "store.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -18,6 +19,7 @@ struct subject {
     const struct rule_set *rules;
     const struct lane *lane; /* NULL: not made yet */
     struct secrets *secrets; /* NULL: none configured */
+    struct store *store;     /* NULL: none */
     const atomic_bool *stopping;
     const char *version; /* of the program; NULL: not known */
     int64_t started_ms;  /* wall clock */
@@ -51,6 +53,15 @@ struct view_backend {
     int64_t oldest_ms; /* the age of its oldest value; 0: there is none */
 };
 
+/* What waits on disk of one action and one stream. */
+struct view_queue {
+    const char *rule, *type, *stream;
+    int action; /* or STORE_ERROR_ACTION */
+    uint64_t rows, bytes;
+    int64_t oldest_ms; /* its age */
+    bool is_gone; /* no rule that runs has this action: it waits for one that has, or for `topicrule dead` */
+};
+
 struct view_process {
     uint64_t rss_bytes, fds, threads;
     int64_t cpu_ms, uptime_ms;
@@ -72,6 +83,13 @@ struct view {
     size_t backend_count;
     struct view_secret *secrets;
     size_t secret_count, secret_room;
+    bool has_store;
+    struct store_figures store;
+    struct view_queue *queues; /* the fullest first */
+    size_t queue_count, queue_room;
+    uint64_t queues_left_out; /* for want of memory */
+    uint64_t gone_rows, gone_bytes;
+    int64_t oldest_ms; /* the age of the oldest row; 0: there is none */
     struct view_process process;
 };
 
@@ -80,6 +98,10 @@ int view_take(struct view *view, const struct subject *of);
 void view_done(struct view *view);
 /* The counters of the `place`th rule; `lane` NULL: none. */
 void view_rule_take(struct view_rule *rule, const struct lane *lane, size_t place);
+
+/* view_store.c */
+int view_take_store(struct view *view);
+const char *view_store_state(const struct view *view);
 
 const char *view_state_name(enum action_state state);
 /* Why messages are not heard now; NULL: they are. */

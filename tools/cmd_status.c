@@ -16,7 +16,7 @@ static const struct usage usage = {
     .rows = ask_rows,
 };
 
-enum { NAME_WIDTH = 14 };
+enum { NAME_WIDTH = 14, QUEUES_SHOWN = 20 };
 
 DEFINE_DROP(json, json_t *, json_decref)
 
@@ -112,6 +112,53 @@ static void clients(const json_t *root)
     }
 }
 
+static void queues(const json_t *store)
+{
+    const json_t *queue;
+    char age[32];
+    size_t i;
+
+    json_array_foreach(json_object_get(store, "queues"), i, queue)
+    {
+        const bool gone = json_is_true(json_object_get(queue, "gone"));
+
+        if (i == QUEUES_SHOWN) {
+            (void)printf("%*s and %zu more: --json\n", NAME_WIDTH, "",
+                         json_array_size(json_object_get(store, "queues")) - i +
+                             (size_t)ask_count(store, "queues_left_out"));
+            return;
+        }
+        name(i ? "" : "waiting");
+        (void)printf("%s%10lld%s for '", paint_on(stdout, gone ? PAINT_RED : PAINT_YELLOW),
+                     ask_count(queue, "rows"), paint_off(stdout));
+        paint_put(ask_text(queue, "stream"), stdout);
+        (void)printf("' of rule ");
+        paint_put(ask_text(queue, "rule"), stdout);
+        (void)printf(", the oldest for %s%s\n", ask_age(queue, "oldest_s", age),
+                     gone ? ": no rule has this action any more; `topicrule dead` sends or drops them" : "");
+    }
+}
+
+static void store(const json_t *root)
+{
+    const json_t *store = json_object_get(root, "store");
+    const bool fine = strcmp(ask_text(store, "state"), "fine") == 0;
+    char size[32], file[32], dead[32];
+
+    if (!json_is_object(store))
+        return;
+    name("store");
+    (void)printf("%s%-8s%s %lld waiting (%s), %s on disk\n", paint_on(stdout, fine ? PAINT_GREEN : PAINT_RED),
+                 ask_text(store, "state"), paint_off(stdout), ask_count(store, "rows"),
+                 ask_size(ask_count(store, "bytes"), size), ask_size(ask_count(store, "file_bytes"), file));
+    queues(store);
+    if (ask_count(store, "letters") || ask_count(store, "letters_dropped")) {
+        name("dead letters");
+        (void)printf("%lld (%s), %lld dropped for want of room\n", ask_count(store, "letters"),
+                     ask_size(ask_count(store, "letter_bytes"), dead), ask_count(store, "letters_dropped"));
+    }
+}
+
 static void secrets(const json_t *root)
 {
     const json_t *backend;
@@ -146,6 +193,7 @@ int cmd_status(int argc, char **argv)
         return status;
     head(root);
     clients(root);
+    store(root);
     secrets(root);
     counters(root);
     return status;

@@ -103,9 +103,11 @@ class Metrics:
     def check_sums(self):
         """At rest: what was begun is accounted for, in all and rule by rule."""
         check(self("topicrule_evaluations_total") == self.total("topicrule_evaluation_results_total"), "evaluations do not add up")
-        begun, ended = self("topicrule_actions_begun_total"), self.total("topicrule_actions_total")
-        waiting = self("topicrule_records_in_flight")
-        check(begun == ended + waiting, f"actions do not add up: {begun} begun, {ended} ended, {waiting} in flight")
-        for name in ("topicrule_actions_begun_total", "topicrule_evaluation_results_total", "topicrule_actions_total"):
+        begun, recovered = self("topicrule_actions_begun_total"), self("topicrule_records_recovered_total")
+        ended, flying, rows = self.total("topicrule_actions_total"), self("topicrule_records_in_flight"), self("topicrule_store_rows")
+        check(begun + recovered == ended + flying + rows,
+              f"actions do not add up: {begun} begun, {recovered} recovered; {ended} ended, {flying} in flight, {rows} on disk")
+        for name in ("topicrule_actions_begun_total", "topicrule_evaluation_results_total", "topicrule_actions_total",
+                     "topicrule_records_stored_total"):
             of_rules = name.replace("topicrule_", "topicrule_rule_", 1)
             check(self.total(name) == self.total(of_rules), f"{name} is not the sum of its rules")

@@ -108,6 +108,40 @@ def sums_close(folder, cleanup):
     check(all(client["state"] == "ready" for client in status["clients"]), f"/status: {status['clients']}")
 
 
+def what_waits_on_disk_is_told(folder, cleanup):
+    cluster, broker, daemon, where = stage(folder, cleanup)
+    daemon.start()
+    broker.publish("plant/a", '{"n": 1}')
+    at_rest(where, 1)
+    cluster.child.send_signal(signal.SIGSTOP)
+    for number in range(20):
+        broker.publish("plant/a", json.dumps({"n": number + 1}))
+    metrics = at_rest(where, 21)  # acknowledged, though Kafka is silent
+    metrics.check_sums()
+    check(metrics("topicrule_store_rows") == 20 and metrics("topicrule_rule_records_stored_total", rule="hot") == 20, "20 on disk")
+    check(metrics("topicrule_store_healthy") == 1 and metrics("topicrule_store_gone_rows") == 0, "the store is fine, the rule is there")
+    out = ask("status", "-c", daemon.conf)[1]
+    check("20 for 'readings' of rule hot" in out and "store          fine     20 waiting" in out, out)
+    daemon.stop()
+
+    os.rename(os.path.join(daemon.folder, "rules/hot.json"), os.path.join(daemon.folder, "rules/cold.json"))
+    daemon.start()
+    wait_for(lambda: Metrics(where)("topicrule_store_gone_rows") == 20, "rows whose rule is gone")
+    metrics = Metrics(where)
+    metrics.check_sums()
+    check(metrics("topicrule_records_recovered_total") == 20, "found at the start")
+    check("no rule has this action any more" in ask("status", "-c", daemon.conf)[1], "status says whom they wait for")
+    daemon.stop()
+
+    os.rename(os.path.join(daemon.folder, "rules/cold.json"), os.path.join(daemon.folder, "rules/hot.json"))
+    daemon.start()
+    cluster.child.send_signal(signal.SIGCONT)
+    wait_for(lambda: Metrics(where)("topicrule_store_rows") == 0, "Kafka has them all", 120)
+    metrics = Metrics(where)
+    metrics.check_sums()
+    check(metrics("topicrule_rule_actions_total", rule="hot", outcome="delivered") == 20, "delivered")
+
+
 def readiness_follows_the_broker(folder, cleanup):
     _, broker, daemon, where = stage(folder, cleanup)
     daemon.start()
@@ -319,5 +353,5 @@ def answer_once(server, answer):
         wire.sendall(answer)
 
 
-main(the_program_asks_the_daemon, the_program_says_why_it_cannot_ask, sums_close, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
+main(the_program_asks_the_daemon, the_program_says_why_it_cannot_ask, sums_close, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
      a_slow_reader_is_cut_off, the_socket_comes_and_goes)

@@ -1,6 +1,7 @@
 /* What is told of a moment: metrics and JSON, as text. */
 #include "json.h"
 #include "small_lane.h"
+#include "small_store.h"
 #include "view.h"
 
 #include <setjmp.h>
@@ -220,6 +221,55 @@ static void secrets_are_told_with_their_users_and_never_a_value(void **state)
     small_lane_free(small);
 }
 
+static void put_row(struct small_store *stored, const char *rule, int action, const char *stream)
+{
+    const struct store_name name = {span_of(rule), SPAN("kafka"), span_of(stream), action};
+    const struct store_row row = {.number = store_numbers(stored->store, 1),
+                                  .queue = store_queue(stored->store, &name),
+                                  .at_ms = clock_wall_ms() - 5000,
+                                  .record = SPAN(CANARY)};
+    struct waited put = {.job = {.work = STORE_PUT, .count = 1, .rows = &row}};
+
+    assert_int_equal(small_do(stored, &put), STORE_DONE);
+}
+
+/* r1 is disabled, r9 was never there, r0 has one action and no error action. */
+static void what_waits_on_disk_is_told_and_whose_rule_is_gone(void **state)
+{
+    struct small_lane *small = small_lane_new(texts, TEXTS, NULL);
+    struct small_store *stored = small_new();
+    struct subject subject = subject_of(small, NULL);
+
+    (void)state;
+    subject.store = stored->store;
+    put_row(stored, "r0", 0, "t");
+    put_row(stored, "r0", 0, "t");
+    put_row(stored, "r2", STORE_ERROR_ACTION, "e");
+    put_row(stored, "r0", STORE_ERROR_ACTION, "e");
+    put_row(stored, "r0", 1, "t");
+    put_row(stored, "r1", 0, "t");
+    put_row(stored, "r9", 0, "t");
+
+    struct buf text = text_of(&subject, metrics_text);
+    has(&text, "\ntopicrule_store_rows 7\n");
+    has(&text, "\ntopicrule_store_gone_rows 4\n");
+    has(&text, "\ntopicrule_store_healthy 1\n");
+    has(&text, "\ntopicrule_store_oldest_seconds ");
+    has(&text, "\ntopicrule_dead_letters 0\n");
+    assert_null(strstr(text.data, CANARY));
+    buf_done(&text);
+    text = text_of(&subject, status_json);
+    has(&text, "\"store\":{\"state\":\"fine\",\"rows\":7,");
+    has(&text, "\"gone_rows\":4,");
+    has(&text, "\"queues\":[{\"rule\":\"r0\",\"type\":\"kafka\",\"stream\":\"t\",\"action\":0,\"rows\":2,");
+    has(&text, "{\"rule\":\"r2\",\"type\":\"kafka\",\"stream\":\"e\",\"action\":\"errorAction\",\"rows\":1,");
+    has(&text, "\"queues_left_out\":0");
+    assert_null(strstr(text.data, CANARY));
+    buf_done(&text);
+    small_free(stored);
+    small_lane_free(small);
+}
+
 static void readiness_has_a_reason(void **state)
 {
     struct small_lane *small = small_lane_new(texts, TEXTS, NULL);
@@ -291,6 +341,7 @@ int main(void)
         cmocka_unit_test(every_counter_is_told),
         cmocka_unit_test(labels_are_escaped),
         cmocka_unit_test(secrets_are_told_with_their_users_and_never_a_value),
+        cmocka_unit_test(what_waits_on_disk_is_told_and_whose_rule_is_gone),
         cmocka_unit_test(readiness_has_a_reason),
         cmocka_unit_test(before_there_is_a_lane_it_is_said_that_it_starts),
         cmocka_unit_test(json_needs_no_thought_of_commas),
