@@ -6,6 +6,7 @@
 #include "base/wiped.h"
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -132,6 +133,15 @@ static struct curl_slist *list_of(const char *const *headers)
     return TAKE(list);
 }
 
+/* OpenSSL keeps what it has deciphered until something else comes over the connection. */
+static CURLcode on_tls(CURL *curl, void *context, void *user)
+{
+    (void)curl;
+    (void)user;
+    (void)SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
+    return CURLE_OK;
+}
+
 static CURLcode prepare(struct http *http, const struct http_request *request, struct curl_slist *headers)
 {
     const struct http_options *options = &http->options;
@@ -159,6 +169,7 @@ static CURLcode prepare(struct http *http, const struct http_request *request, s
     SET(XFERINFODATA, http)
     SET(NOPROGRESS, 0L)
     SET(MAXCONNECTS, 2L)
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_tls); /* a libcurl on another TLS has none */
     if (request->body.data) {
         SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size)
         SET(POSTFIELDS, request->body.data)

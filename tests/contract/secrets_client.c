@@ -4,10 +4,14 @@
  * The first backend is the default. CACHE_MS with a + behind: with the refreshing thread.
  * Commands on standard input, one a line, fields separated by tabs:
  *     get ID [KEY [ROLE]]   bin ID   probe INDEX   list
- * Each is answered by one line (list: by several, then "end"): "ok ..." (bytes as hex, line breaks in a text
- * as \n), or "error TEXT". What happens meanwhile: "event WHAT BACKEND ID TEXT". */
+ *     take ID [KEY]         as get, and the answer is "ok" alone: no copy of the value is made here
+ *     free                  secrets_free; no other command but scan may follow
+ *     scan HEX              how many mappings of our memory hold the bytes that HEX has with every bit turned
+ * over Each is answered by one line (list: by several, then "end"): "ok ..." (bytes as hex, line breaks in a
+ * text as \n), or "error TEXT". What happens meanwhile: "event WHAT BACKEND ID TEXT". */
 #include "base/err.h"
 #include "base/wiped.h"
+#include "memory_scan.h"
 #include "secrets/secrets.h"
 
 #include <pthread.h>
@@ -24,6 +28,14 @@ static void notice(void *context, const struct secrets_event *event)
     (void)pthread_mutex_lock(&out);
     printf("event\t%s\t%s\t" SPAN_FMT "\t%s\n", names[event->what], event->backend, SPAN_ARG(event->id),
            event->text);
+    (void)fflush(stdout);
+    (void)pthread_mutex_unlock(&out);
+}
+
+static void say(const char *first, const char *text)
+{
+    (void)pthread_mutex_lock(&out);
+    printf("%s%s\n", first, text);
     (void)fflush(stdout);
     (void)pthread_mutex_unlock(&out);
 }
@@ -52,6 +64,38 @@ static void get(struct secrets *secrets, char *const fields[], enum secret_form 
     (void)fflush(stdout);
     (void)pthread_mutex_unlock(&out);
     wiped_free(value);
+}
+
+static void take(struct secrets *secrets, char *const fields[])
+{
+    const struct secret_query query = {.id = span_of(fields[1]), .key = span_of(fields[2])};
+    struct err err = {0};
+    struct wiped *value = secrets_get(secrets, &query, &err);
+
+    wiped_free(value);
+    say(value ? "ok" : "error", "");
+}
+
+static void show_mapping(void *context, const char *mapping, const char *flags)
+{
+    (void)context;
+    (void)fprintf(stderr, "%s%s", mapping, flags);
+}
+
+static void scan(const char *hex)
+{
+    unsigned char turned[128];
+    char count[24];
+    size_t size = 0;
+
+    for (; size < sizeof turned && hex[0] && hex[1]; hex += 2, size++) {
+        const char two[3] = {hex[0], hex[1], '\0'};
+
+        turned[size] = (unsigned char)strtoul(two, NULL, 16);
+    }
+    (void)snprintf(count, sizeof count, "%zu",
+                   memory_scan(turned, size, getenv("SHOW_MAPPINGS") ? show_mapping : NULL, NULL));
+    say("ok\t", count);
 }
 
 static void probe(struct secrets *secrets, const char *index)
@@ -89,6 +133,10 @@ static void obey(struct secrets *secrets, char *line)
         get(secrets, fields, SECRET_BINARY);
     } else if (strcmp(fields[0], "probe") == 0 && fields[1]) {
         probe(secrets, fields[1]);
+    } else if (strcmp(fields[0], "take") == 0 && fields[1]) {
+        take(secrets, fields);
+    } else if (strcmp(fields[0], "scan") == 0 && fields[1]) {
+        scan(fields[1]);
     } else if (strcmp(fields[0], "list") == 0) {
         (void)pthread_mutex_lock(&out);
         secrets_each(secrets, list, NULL);
@@ -136,7 +184,13 @@ int main(int argc, char **argv)
     printf("ready\n");
     (void)fflush(stdout);
     while (fgets(line, sizeof line, stdin))
-        obey(secrets, line);
+        if (strcmp(line, "free\n") == 0) {
+            secrets_free(secrets);
+            secrets = NULL;
+            say("ok", "");
+        } else {
+            obey(secrets, line);
+        }
     secrets_free(secrets);
     return 0;
 }

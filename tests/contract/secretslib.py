@@ -85,6 +85,10 @@ class Client:
                 return rows
             rows.append(answer[1:])
 
+    def holds(self, text):
+        """How many mappings of its memory hold the text, which it is told with every bit turned over."""
+        return int(self.ask("scan", bytes(~byte & 255 for byte in text.encode()).hex())[1])
+
     def told(self, what):
         return [event for event in self.events if event[0] == what]
 

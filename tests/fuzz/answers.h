@@ -67,7 +67,8 @@ int http_call(struct http *http, const struct http_request *request, struct http
         answer->status = answer_statuses[(unsigned char)answers.data[0] % answer_status_count];
         free(answer_body);
         answer_body = malloc(size);
-        assert(answer_body);
+        if (!answer_body)
+            return err_memory(err);
         memcpy(answer_body, answers.data + 1, size - 1);
         answer_body[size - 1] = '\0';
         answer->body = (struct span){answer_body, size - 1};

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -96,6 +97,26 @@ static struct secrets *open_store(void)
     return secrets;
 }
 
+static bool has_foreign; /* only root can give a file away */
+
+static void make_odd_files(void)
+{
+    char path[PATH_MAX], other[PATH_MAX];
+
+    put("sparse", "x", 0600);
+    (void)snprintf(path, sizeof path, "%s/store/sparse", folder);
+    assert_int_equal(truncate(path, (off_t)1 << 30), 0);
+    (void)snprintf(path, sizeof path, "%s/outside", folder);
+    (void)snprintf(other, sizeof other, "%s/store/hard", folder);
+    assert_int_equal(link(path, other), 0);
+    (void)snprintf(path, sizeof path, "%s/store/device", folder);
+    if (mknod(path, S_IFCHR | 0600, makedev(1, 5)) != 0) /* /dev/zero; where that is not ours to make: */
+        assert_int_equal(mkfifo(path, 0600), 0);
+    put("foreign", CANARY, 0600);
+    (void)snprintf(path, sizeof path, "%s/store/foreign", folder);
+    has_foreign = chown(path, 12345, (gid_t)-1) == 0;
+}
+
 static int make_store(void **state)
 {
     char path[PATH_MAX];
@@ -135,6 +156,7 @@ static int make_store(void **state)
     link_to("loop", "loop");
     (void)snprintf(path, sizeof path, "%s/store/pipe", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
+    make_odd_files();
     return 0;
 }
 
@@ -186,6 +208,11 @@ static const struct row {
     {"a_folder_that_others_may_change_is_refused", "open/one", NULL, SECRET_STRING, NULL, "chmod go-w "},
     {"a_folder_is_no_secret", "folder", NULL, SECRET_STRING, NULL, "neither a file"},
     {"a_fifo_is_no_secret", "pipe", NULL, SECRET_STRING, NULL, "no regular file"},
+    {"a_device_is_no_secret", "device", NULL, SECRET_STRING, NULL, "no regular file"},
+    {"a_hole_of_a_gigabyte_is_too_large", "sparse", NULL, SECRET_STRING, NULL, "larger than 1048576"},
+    {"a_hard_link_is_the_file_itself", "hard", NULL, SECRET_STRING, CANARY, NULL},
+    {"another_users_file_is_refused", "foreign", NULL, SECRET_STRING, NULL,
+     "belongs to another user (uid 12345)"},
     {"a_link_may_not_leave", "outside-link", NULL, SECRET_STRING, NULL, "symbolic link"},
     {"nor_a_link_on_the_way", "up/outside", NULL, SECRET_STRING, NULL, "symbolic link"},
     {"nor_an_absolute_link", "absolute-link", NULL, SECRET_STRING, NULL, "symbolic link"},
@@ -204,6 +231,9 @@ static const struct row {
 static void ask(void **state)
 {
     const struct row *r = *state;
+
+    if (strcmp(r->id, "foreign") == 0 && !has_foreign)
+        skip();
     struct secrets *secrets = open_store();
     struct secret_query query = {.id = span_of(r->id), .form = r->form, .key = span_of(r->key)};
     struct err err = {0};
