@@ -166,7 +166,7 @@ void spool_miss(struct lane *lane, struct firing *firing, const struct lane_fail
     letter->code = put_text(&errand->text, span_of(failure->code ? failure->code : ""));
     letter->reason = put_text(&errand->text, span_of(failure->text));
     size_t start = errand->text.size;
-    if (failure->record)
+    if (failure->record && action)
         row_put_record(&errand->text, action->action->type, failure->record);
     letter->record.size = errand->text.size - start;
     start = errand->text.size;
