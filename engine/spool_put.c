@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 enum {
-    PUT_ROWS = 20000,
-    PUT_BYTES = 16 << 20,
+    PUT_ROWS = 4000,
+    PUT_BYTES = 4 << 20,
     RETRY_MS = 1000, /* a disk that is full, or fails, is asked again after this */
 };
 
