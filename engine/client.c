@@ -222,8 +222,29 @@ static bool is_missing(const struct client *client)
     return client->current ? client->wanted && !client->next : client->settings && !client->next;
 }
 
+/* One that is away may be refused with a secret that has been changed, and a next one with one that has not.
+ */
+static void look_for_doubt(struct client *client)
+{
+    const bool in_doubt = (client->current && client->current->state == ACTION_AWAY) ||
+                          (client->next && client->next->state == ACTION_AWAY);
+
+    if (in_doubt != atomic_load_explicit(&client->in_doubt, memory_order_relaxed))
+        atomic_store_explicit(&client->in_doubt, in_doubt, memory_order_relaxed);
+}
+
+bool client_any_in_doubt(const struct lane *lane)
+{
+    for (size_t i = 0; i < lane->options.target_count; i++)
+        if (lane->clients[i].target->has_secrets &&
+            atomic_load_explicit(&lane->clients[i].in_doubt, memory_order_relaxed))
+            return true;
+    return false;
+}
+
 static void work(struct lane *lane, struct client *client)
 {
+    look_for_doubt(client);
     take_settings(lane, client);
     replace_dead(lane, client, &client->next);
     replace_dead(lane, client, &client->current);

@@ -27,6 +27,7 @@ enum {
     STATUS_MS = 5000,  /* between two status lines */
     GATHER_MS = 1000,  /* between two looks at backends that are away at the start */
     RESOLVE_MS = 5000, /* between two attempts for a missing secret */
+    DOUBT_MS = 60000,  /* between two looks whether one that is refused has changed */
 };
 
 struct engine {
@@ -42,7 +43,7 @@ struct engine {
     bool planned, secrets_missing, watching;
     atomic_bool secrets_changed;
 
-    int64_t started_ms, status_ms, resolve_ms, watchdog_ms;
+    int64_t started_ms, status_ms, resolve_ms, doubt_ms, watchdog_ms;
     int64_t started_wall_ms;
     bool told_ready;
 };
@@ -336,6 +337,18 @@ static int make_lane(struct engine *engine, struct err *err)
     return lane ? 0 : -1;
 }
 
+/* What logs in with a secret is not let in: perhaps it has been changed, and nobody has told us yet. */
+static void doubt_secrets(struct engine *engine, int64_t now_ms)
+{
+    const struct lane *lane = atomic_load(&engine->lane);
+
+    if (!engine->options.secrets || now_ms < engine->doubt_ms ||
+        !(client_any_in_doubt(lane) || session_is_in_doubt(lane->session)))
+        return;
+    secrets_look_again(engine->options.secrets);
+    engine->doubt_ms = now_ms + DOUBT_MS;
+}
+
 /* Those that have changed, and now and then those that are missing. */
 static void look_at_secrets(struct engine *engine, int64_t now_ms)
 {
@@ -358,6 +371,7 @@ static void look_after(struct engine *engine)
         int64_t now_ms = clock_mono_ms();
 
         tell_systemd(engine, now_ms);
+        doubt_secrets(engine, now_ms);
         look_at_secrets(engine, now_ms);
         (void)poll(&stop, 1, TICK_MS);
     }

@@ -53,7 +53,8 @@ struct target {
     const struct rule *rule;
     struct render_settings *settings; /* NULL: a secret could not be had yet */
     char *identity;                   /* of them and of where their secrets come from; NULL as they are */
-    bool behind;                      /* they could not be made when it was tried last */
+    bool has_secrets;
+    bool behind; /* they could not be made when it was tried last */
 };
 
 struct connection {
@@ -77,6 +78,7 @@ struct client {
     unsigned attempts;                     /* to open what is missing, in vain */
     int64_t due_ms;                        /* next attempt */
     struct glance seen;                    /* state and sentence, for other threads */
+    atomic_bool in_doubt;                  /* it is away: its secrets may be others now */
     uint64_t epoll_data;
 
     size_t in_flight;      /* deliveries it has */
@@ -361,6 +363,7 @@ void client_work(struct lane *lane);
 void client_poll(struct client *client);
 bool client_all_ready(const struct lane *lane);
 int64_t client_next_due(const struct lane *lane);
+bool client_any_in_doubt(const struct lane *lane); /* any thread */
 /* Wait for what they have until then, and close them. */
 void client_close_all(struct lane *lane, int64_t until_ms);
 void client_done(struct lane *lane);

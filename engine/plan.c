@@ -23,6 +23,14 @@ static int make_room(struct plan *plan, struct err *err)
     return 0;
 }
 
+static bool has_secrets(const struct rule_action *action)
+{
+    for (size_t i = 0; i < action->setting_count; i++)
+        if (sql_template_calls(action->settings[i].value, "get_secret"))
+            return true;
+    return false;
+}
+
 /* Two actions share a client when their settings are equal and their secrets come from the same places: then
  * they stay equal when a secret changes. */
 static int make_identity(const struct target *target, const struct render_settings *settings, char **identity,
@@ -58,7 +66,8 @@ static int add_target(struct plan *plan, const struct rule *rule, const struct r
     struct target *target = &plan->targets[plan->target_count];
     AUTO(settings_drop) struct render_settings *settings = NULL;
 
-    *target = (struct target){.type = action->type, .action = action, .rule = rule};
+    *target = (struct target){
+        .type = action->type, .action = action, .rule = rule, .has_secrets = has_secrets(action)};
     settings = render_settings_new(action, plan->secrets, false, err);
     if (!settings && err->code != ERR_SECRET)
         return -1;
@@ -103,14 +112,6 @@ static int add_targets(struct plan *plan, struct err *err)
 }
 
 /* ---- secrets change ---- */
-
-static bool has_secrets(const struct target *target)
-{
-    for (size_t i = 0; i < target->action->setting_count; i++)
-        if (sql_template_calls(target->action->settings[i].value, "get_secret"))
-            return true;
-    return false;
-}
 
 /* Told once, until it works again. */
 static void stay_behind(struct target *target, const struct err *err)
@@ -196,7 +197,7 @@ void plan_refresh(struct plan *plan, struct lane *lane, bool all)
     for (size_t i = 0; i < plan->target_count; i++) {
         struct target *target = &plan->targets[i];
 
-        if ((target->behind || (all && has_secrets(target))) && refresh_target(plan, target))
+        if ((target->behind || (all && target->has_secrets)) && refresh_target(plan, target))
             lane_give_settings(lane, i, render_settings_ref(target->settings));
     }
     if (all || plan->login_behind)

@@ -576,6 +576,11 @@ void session_look(const struct session *session, char *out)
     (void)glance_read(&session->seen, out);
 }
 
+bool session_is_in_doubt(const struct session *session)
+{
+    return atomic_load(&session->in_doubt);
+}
+
 bool session_is_v5(const struct session *session)
 {
     return !session->old_protocol;

@@ -84,6 +84,8 @@ bool session_is_up(const struct session *session);
 bool session_is_flushing(const struct session *session);
 /* Connected, and every subscription answered. Any thread. */
 bool session_is_ready(const struct session *session);
+/* The broker has refused us, and has not let us in since. Any thread. */
+bool session_is_in_doubt(const struct session *session);
 /* How many of the route's filters that are gone the broker has unsubscribed, in their order. Any thread. */
 size_t session_unsubscribed(const struct session *session);
 bool session_is_v5(const struct session *session);

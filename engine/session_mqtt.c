@@ -23,6 +23,7 @@ static void refused(struct session *session, int reason, const mosquitto_propert
         session->old_for_good = true;
         return;
     }
+    atomic_store(&session->in_doubt, true);
     (void)mosquitto_property_read_string(properties, MQTT_PROP_REASON_STRING, &said, false);
     session_say_why(session, "the broker refuses us: %s%s%.80s%s%s",
                     connack_text(reason, session->old_protocol), said ? " (" : "", said ? said : "",
@@ -88,6 +89,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
         refused(session, reason, properties);
         return;
     }
+    atomic_store(&session->in_doubt, false);
     redelivery_connected(session->redelivery, resumed, session->broker);
     session->passed_over = 0;
     session->dup_heard = true; /* since the callbacks were set */

@@ -71,6 +71,7 @@ struct session {
     bool dup_heard, dup; /* the library tells its lines; what the last one said */
     uint32_t passed_over;
     atomic_bool ready;
+    atomic_bool in_doubt; /* refused: its login may be another one now */
     struct glance seen;
 
     struct tls_verdict verdict;

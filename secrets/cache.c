@@ -310,6 +310,19 @@ enum cache_answer cache_ask(struct cache *cache, struct place *place, const stru
     return answer;
 }
 
+void cache_look_again(struct cache *cache)
+{
+    int64_t now = clock_mono_ms();
+
+    (void)pthread_mutex_lock(&cache->lock);
+    for (struct entry *entry = cache->table.first; entry; entry = entry->next)
+        if (!entry->computed && entry->due_ms > now && entry->err.code == ERR_NONE)
+            entry->due_ms = now;
+    if (cache->started)
+        (void)pthread_cond_signal(&cache->wake);
+    (void)pthread_mutex_unlock(&cache->lock);
+}
+
 void cache_each(struct cache *cache, secrets_look *look, void *context)
 {
     int64_t now = clock_mono_ms();

@@ -36,6 +36,9 @@ enum cache_answer {
 enum cache_answer cache_ask(struct cache *cache, struct place *place, const struct cache_query *query,
                             struct stored *out, struct err *err);
 
+/* Fetch soon what is kept, as if its time were over. */
+void cache_look_again(struct cache *cache);
+
 void cache_each(struct cache *cache, secrets_look *look, void *context);
 
 #endif

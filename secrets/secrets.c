@@ -285,6 +285,11 @@ void secrets_give_up(struct secrets *secrets)
 
 /* ---- in a program that lives on ---- */
 
+void secrets_look_again(struct secrets *secrets)
+{
+    cache_look_again(secrets->cache);
+}
+
 int secrets_start(struct secrets *secrets, secrets_notice *notice, void *context, struct err *err)
 {
     return cache_start(secrets->cache, notice, context, err);

@@ -186,6 +186,23 @@ def stopping_while_a_backend_does_not_answer(folder):
     fake.close()
 
 
+def a_secret_that_is_refused_is_looked_at_again(folder):
+    """Kafka is away for whatever reason: a new secret should not wait for the end of its quarter of an hour."""
+    fake = vault()
+
+    def asked():
+        return sum("/data/s" in path for _, path, _, _ in fake.seen)
+
+    with Stage(folder, {"r": rule(password="${" + secret("s", "password") + "}")}, options(fake.port), "cache: 15m, ") as stage:
+        stage.broker.accept(120).connack()
+        before = asked()
+        check(before >= 1, "it is fetched at the start")
+        wait_for(lambda: asked() > before or before > 1, "another look")
+        stage.child.terminate()
+        stage.ends(0)
+    fake.close()
+
+
 main(all_that_is_missing_is_named, no_backend_at_all_is_said, a_member_that_is_missing_ends_it_also_where_backends_are_waited_for,
      a_backend_that_denies_ends_it, a_backend_that_is_away_ends_it_with_every_name, a_backend_that_is_away_is_waited_for,
-     stopping_while_it_waits, stopping_while_a_backend_does_not_answer)
+     a_secret_that_is_refused_is_looked_at_again, stopping_while_it_waits, stopping_while_a_backend_does_not_answer)

@@ -101,6 +101,11 @@ typedef void secrets_notice(void *context, const struct secrets_event *event);
  * before other threads ask. 0, or -1 with `err`. */
 int secrets_start(struct secrets *secrets, secrets_notice *notice, void *context, struct err *err);
 
+/* Somebody is refused with a secret: ask the backends soon whether it is another one now, and not when its
+ * time is over. Each call is a request for every secret that configuration and rules name. Never blocks on a
+ * backend. */
+void secrets_look_again(struct secrets *secrets);
+
 /* From its return on `notice` is called no more: its context may go. */
 void secrets_quiet(struct secrets *secrets);
 
