@@ -157,7 +157,8 @@ static void one_by_one(struct store *store, struct store_job *job)
     if (code == SQLITE_FULL && job->work == STORE_DROP) /* now without the reserve */
         code = store_attempt(store, job, &more, &err);
     if (code == SQLITE_OK) {
-        store_release(store, NULL);
+        if (store_writes(job)) /* then they were done as well */
+            store_release(store, NULL);
         answer_all(store, job, more);
     } else if (job->work != STORE_DROP || !keep_drop(store, job)) {
         answer(store, job, answer_of(code), &err);
@@ -187,7 +188,7 @@ void store_carry_out(struct store *store, struct store_job *jobs)
     const int code = base_checkpoint(&store->base, false);
     if (code != SQLITE_OK && base_is_broken(code)) {
         (void)base_err(&store->base, code, &err);
-        base_close(&store->base, &err);
+        base_close(&store->base, code, &err);
         store->recount = true;
     }
 }

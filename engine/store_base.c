@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 enum {
-    APPLICATION_ID = 0x74726c73, /* "trls": file(1) and we know it by that */
-    VERSION = 1,
     BUSY_MS = 5000,    /* as long may another process (`topicrule dead`) hold it */
     BACK_OFF_MS = 100, /* after an error; doubled up to the next */
     BACK_OFF_MOST = 5000,
-    LOG_PAGES = 2000,  /* of 8 KiB: then the log is brought into the file */
-    FREE_PAGES = 1024, /* more than these, and more than a quarter of all: the file is made smaller */
+    CHECK_MOST = 64 << 20, /* bytes of a database that is looked through at each start */
+    LOG_PAGES = 2000,      /* of 8 KiB: then the log is brought into the file */
+    FREE_PAGES = 1024,     /* more than these, and more than a quarter of all: the file is made smaller */
 };
 
 static const char *const texts[SQL_COUNT] = {
@@ -182,7 +181,7 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int get_number(sqlite3 *db, const char *sql, int64_t *number)
+int base_query(sqlite3 *db, const char *sql, int64_t *number)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
@@ -201,7 +200,7 @@ static int make_schema(sqlite3 *db)
     char sql[128];
 
     (void)snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                   APPLICATION_ID, VERSION);
+                   STORE_APPLICATION_ID, STORE_VERSION);
     int code = sqlite3_exec(db, schema, NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, sql, NULL, NULL, NULL);
@@ -215,25 +214,25 @@ static int check_schema(struct base *base, struct err *err)
     int code = sqlite3_exec(base->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
     if (code == SQLITE_OK)
-        code = get_number(base->db, "PRAGMA application_id", &id);
+        code = base_query(base->db, "PRAGMA application_id", &id);
     if (code == SQLITE_OK)
-        code = get_number(base->db, "PRAGMA user_version", &version);
+        code = base_query(base->db, "PRAGMA user_version", &version);
     if (code == SQLITE_OK)
-        code = get_number(base->db, "SELECT count(*) FROM sqlite_schema", &tables);
+        code = base_query(base->db, "SELECT count(*) FROM sqlite_schema", &tables);
     if (code != SQLITE_OK)
         return base_err(base, code, err), code;
     if (tables == 0 && id == 0 && version == 0) {
         code = make_schema(base->db);
         return code == SQLITE_OK ? code : (base_err(base, code, err), code);
     }
-    if (id != APPLICATION_ID)
+    if (id != STORE_APPLICATION_ID)
         return err_set(err, ERR_VALUE, "%s: a database of another program; delivery.store.path names it",
                        base->path),
                SQLITE_MISMATCH;
-    if (version != VERSION)
+    if (version != STORE_VERSION)
         return err_set(err, ERR_UNSUPPORTED,
                        "%s: written by a later version of topicrule (its format is %lld, this program's %d)",
-                       base->path, (long long)version, VERSION),
+                       base->path, (long long)version, STORE_VERSION),
                SQLITE_MISMATCH;
     code = sqlite3_exec(base->db, "COMMIT", NULL, NULL, NULL);
     return code == SQLITE_OK ? code : (base_err(base, code, err), code);
@@ -309,7 +308,7 @@ static int make_file(const char *path, struct err *err)
     return 0;
 }
 
-static int sync_folder(const char *path, struct err *err)
+int base_sync_folder(const char *path, struct err *err)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -327,10 +326,54 @@ static int sync_folder(const char *path, struct err *err)
     return fine ? 0 : err_set(err, ERR_IO, "the folder of %s: %s", path, strerror(error));
 }
 
+static bool is_damage(int code)
+{
+    return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
+
+/* Is a small one whole? A large one would take minutes: it shows where it is used. */
+static int look_through(struct base *base)
+{
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    if (base_size(base) > CHECK_MOST)
+        return SQLITE_OK;
+    code = sqlite3_prepare_v2(base->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+        if (code == SQLITE_ROW)
+            code = span_is(base_column(statement, 0), "ok") ? SQLITE_OK : SQLITE_CORRUPT;
+    }
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
+int base_make(struct base *base, struct err *err)
+{
+    base->back_off_ms = BACK_OFF_MS;
+    if (make_file(base->path, err) != 0 || base_sync_folder(base->path, err) != 0)
+        return -1;
+    return open_database(base, err) == SQLITE_OK ? 0 : -1;
+}
+
 int base_init(struct base *base, const char *path, struct err *err)
 {
     *base = (struct base){.path = path, .lock = -1, .reserve = -1, .back_off_ms = BACK_OFF_MS};
-    if (base_reserve_init(base, err) != 0 || make_file(path, err) != 0 || sync_folder(path, err) != 0)
+    const bool was_here = base_was_here(path);
+    if (base_reserve_init(base, err) != 0 || base_exchange(path, err) != 0 || make_file(path, err) != 0 ||
+        base_sync_folder(path, err) != 0)
+        return -1;
+    int code = open_database(base, err);
+    if (code == SQLITE_OK && (code = look_through(base)) != SQLITE_OK) {
+        (void)base_err(base, code, err);
+        let_go(base);
+    }
+    if (!is_damage(code))
+        return code == SQLITE_OK ? 0 : -1;
+    if ((code & 0xff) == SQLITE_NOTADB && !was_here)
+        return err_set(err, ERR_VALUE, "%s: this is no database; delivery.store.path names it", path);
+    if (base_salvage(path, err) != 0)
         return -1;
     return open_database(base, err) == SQLITE_OK ? 0 : -1;
 }
@@ -341,10 +384,11 @@ void base_done(struct base *base)
     base_reserve_done(base);
 }
 
-void base_close(struct base *base, const struct err *why)
+void base_close(struct base *base, int code, const struct err *why)
 {
     let_go(base);
     base->suspect = true;
+    base->damaged |= is_damage(code);
     base->err = *why;
     base->reopen_ms = clock_mono_ms() + base->back_off_ms;
     base->back_off_ms = base->back_off_ms < BACK_OFF_MOST / 2 ? base->back_off_ms * 2 : BACK_OFF_MOST;
@@ -353,6 +397,7 @@ void base_close(struct base *base, const struct err *why)
 int base_reopen(struct base *base, struct err *err)
 {
     const int64_t back_off = base->back_off_ms;
+    int code = SQLITE_IOERR;
 
     if (base->db)
         return 0;
@@ -360,11 +405,15 @@ int base_reopen(struct base *base, struct err *err)
         *err = base->err;
         return -1;
     }
-    if (open_database(base, err) == SQLITE_OK) {
+    if (!base->damaged || base_salvage(base->path, err) == 0) {
+        base->damaged = false;
+        code = open_database(base, err);
+    }
+    if (code == SQLITE_OK) {
         base->back_off_ms = back_off; /* it has proved nothing yet */
         return 0;
     }
-    base_close(base, err);
+    base_close(base, code, err);
     return -1;
 }
 

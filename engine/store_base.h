@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What makes a database ours, and how it is laid out. */
+enum { STORE_APPLICATION_ID = 0x74726c73, STORE_VERSION = 1 };
+
 /* STATEMENT(name, text): prepared once for each connection. */
 #define STATEMENTS                                                                                           \
     STATEMENT(BEGIN, "BEGIN IMMEDIATE")                                                                      \
@@ -69,6 +72,7 @@ struct base {
     int64_t data_version;
     int log_pages;       /* in the write-ahead log */
     bool busy_log;       /* a checkpoint did not get through */
+    bool damaged;        /* closed because of that */
     bool suspect;        /* opened again after an error: the log has to go before anything is believed */
     int64_t reopen_ms;   /* monotonic: not before */
     int64_t back_off_ms; /* the next wait */
@@ -80,7 +84,7 @@ struct base {
 int base_init(struct base *base, const char *path, struct err *err);
 void base_done(struct base *base);
 /* Close the database (after an error: `suspect`); open it again if its time has come. 0, or -1 with `err`. */
-void base_close(struct base *base, const struct err *why);
+void base_close(struct base *base, int code, const struct err *why);
 int base_reopen(struct base *base, struct err *err);
 
 /* The statement, reset, for binding. Closed database: NULL, on which all of SQLite answers SQLITE_MISUSE. */
@@ -95,6 +99,17 @@ int base_bind(sqlite3_stmt *statement, int at, struct span bytes); /* as a blob;
 int base_bind_text(sqlite3_stmt *statement, int at, struct span text);
 struct span base_column(sqlite3_stmt *statement, int at); /* of a blob or text; data NULL: NULL */
 
+/* One number of one statement; for connections without prepared ones. */
+int base_query(sqlite3 *db, const char *sql, int64_t *number);
+/* An empty database at `base->path`, open, without lock and reserve. 0, or -1 with `err`. */
+int base_make(struct base *base, struct err *err);
+int base_sync_folder(const char *path, struct err *err); /* that of the file */
+
+/* store_salvage.c: what can be read of a damaged database becomes a new one; nobody has it open. 0, or -1
+ * with `err`. base_exchange ends what a crash may have left half done. */
+int base_salvage(const char *path, struct err *err);
+int base_exchange(const char *path, struct err *err);
+
 /* What a code means. */
 bool base_is_full(const struct base *base, int code);
 bool base_is_broken(int code); /* the connection cannot be trusted any more */
@@ -107,6 +122,7 @@ bool base_shrink(struct base *base);
 int64_t base_size(const struct base *base); /* file and log, in bytes */
 
 /* The files beside it: store_reserve.c. */
+bool base_was_here(const char *path); /* a store has its files here: it is not somebody's else */
 int base_reserve_init(struct base *base, struct err *err);
 void base_reserve_done(struct base *base);
 /* Give up the room kept for deleting. */

@@ -53,6 +53,13 @@ static int take_lock(struct base *base, struct err *err)
     return 0;
 }
 
+bool base_was_here(const char *path)
+{
+    char name[PATH_MAX];
+
+    return snprintf(name, sizeof name, "%s.reserve", path) < (int)sizeof name && access(name, F_OK) == 0;
+}
+
 int base_reserve_init(struct base *base, struct err *err)
 {
     if (take_lock(base, err) != 0)

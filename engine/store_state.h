@@ -10,6 +10,7 @@
  *   store_queue.c    queues by name, by number and by their row in the database
  *   store_base.c     the database itself: opening it, its schema, its statements, log and size
  *   store_reserve.c  the lock, and the room kept for deleting
+ *   store_salvage.c  a damaged database becomes a new one
  *   store_filter.c   identifiers of subscriptions
  *
  * What the thread alone touches needs no lock, and says so. */

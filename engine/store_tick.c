@@ -56,7 +56,7 @@ static void tidy(struct store *store)
         store->tick_ms = 0; /* there may be more of it */
     if (base_is_broken(code)) {
         (void)base_err(&store->base, code, &err);
-        base_close(&store->base, &err);
+        base_close(&store->base, code, &err);
         store->recount = true;
     }
 }

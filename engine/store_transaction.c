@@ -227,7 +227,7 @@ int store_attempt(struct store *store, struct store_job *jobs, bool *more, struc
     if (base_is_broken(code)) {
         if (worked)
             doubt(store, jobs);
-        base_close(base, err);
+        base_close(base, code, err);
         store->recount = true;
     }
     return full ? SQLITE_FULL : code;

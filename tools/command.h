@@ -5,7 +5,8 @@
 /* The exit statuses of every command (docs/design.md, "The surface"). */
 enum status {
     STATUS_FINE = 0, /* done; `eval`: the rule matched; `test`: none failed */
-    STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed; `doctor`: something does not work */
+    STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed; `doctor`: something does not work;
+                      * `dead`: no such letter */
     STATUS_BAD = 2,  /* an error: wrong usage, a file that cannot be read, a rule that is refused */
     STATUS_AWAY = 3, /* `status`, `secrets`: no daemon answers */
 };
@@ -24,6 +25,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_dead(int argc, char **argv);
 int cmd_functions(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

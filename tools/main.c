@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"eval", cmd_eval, "try a statement or a rule on one message"},
     {"test", cmd_test, "run rule tests: cases of message and expected result"},
     {"demo", cmd_demo, "see it run, with everything embedded"},
+    {"dead", cmd_dead, "see, send again or drop what failed for good"},
     {"functions", cmd_functions, "list the functions of the SQL dialect"},
     {"version", cmd_version, "versions of the program and of its libraries"},
     {0},
