@@ -26,6 +26,7 @@ enum { DEBUGGABLE = 0 };
 void process_harden(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    kafka_process_wipes();
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     if (!DEBUGGABLE)
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -93,7 +93,7 @@ static void check_bootstrap(const struct settings *settings, struct report *repo
             one.size--;
         if (!good_broker(one))
             report_error(report, PLACE(slot->from), "expected host:port in %s, found '" SPAN_FMT "'",
-                         called(settings, PROP_BOOTSTRAP), SPAN_ARG(one));
+                         called(settings, PROP_BOOTSTRAP), SPAN_ARG(setting_shown(slot->from, one)));
     }
 }
 
@@ -154,7 +154,8 @@ static void check_versions(const struct settings *settings, struct report *repor
         }
         if (!span_is(one, "TLSv1.2") && !span_is(one, "TLSv1.3") && !span_is(one, "TLS"))
             report_error(report, PLACE(from(settings, PROP_TLS_VERSIONS)),
-                         "TLSv1.2 and TLSv1.3 are spoken, '" SPAN_FMT "' is not", SPAN_ARG(one));
+                         "TLSv1.2 and TLSv1.3 are spoken, '" SPAN_FMT "' is not",
+                         SPAN_ARG(setting_shown(from(settings, PROP_TLS_VERSIONS), one)));
     }
 }
 

@@ -60,6 +60,17 @@ void client_wake_in(struct action_client *client, int ms)
     (void)timerfd_settime(client->timer_fd, 0, &when, NULL);
 }
 
+/* Values that librdkafka looks at only when it makes a producer. */
+static bool has_secret_of_tls(const struct settings *settings)
+{
+    static const enum prop_id late[] = {PROP_CIPHERS, PROP_CURVES, PROP_SIGALGS, PROP_CRL};
+
+    for (size_t i = 0; i < sizeof late / sizeof *late; i++)
+        if (settings->slots[late[i]].from && settings->slots[late[i]].from->secret)
+            return true;
+    return false;
+}
+
 /* What is kept of the settings, which are the caller's. */
 static int take_settings(struct action_client *client, const struct settings *settings, struct err *err)
 {
@@ -67,6 +78,7 @@ static int take_settings(struct action_client *client, const struct settings *se
     int result = material_load(&material, settings, err, NULL);
 
     client->tls = settings->tls;
+    client->hush = has_secret_of_tls(settings);
     client->idempotent = settings->idempotent;
     client->stuck_ms = setting_number(settings, PROP_STUCK);
     client->topics_most = (size_t)setting_number(settings, PROP_TOPICS_MAX);

@@ -43,6 +43,7 @@ struct action_client {
     bool idempotent; /* false also after the cluster refused it */
     bool tls;
     bool own_certificate;
+    bool hush; /* what librdkafka refuses may be part of a secret, and it shows what it refuses */
     int64_t own_certificate_ends; /* seconds since 1970 */
 
     struct kerberos *kerberos; /* NULL: logs in otherwise */

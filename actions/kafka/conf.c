@@ -98,6 +98,9 @@ rd_kafka_conf_t *conf_new(const struct settings *settings, const struct material
         if (id == PROP_COMPRESSION && span_is(value, "none"))
             continue;
         if (set_span(conf, props[id].rdkafka, value, err) != 0) {
+            if (settings->slots[id].from && settings->slots[id].from->secret)
+                err_set(err, ERR_VALUE, "%s: librdkafka refuses the value, which is a secret",
+                        props[id].name);
             if (settings->slots[id].from)
                 err_in(err, settings->slots[id].from->origin, settings->slots[id].from->path);
             goto fail;

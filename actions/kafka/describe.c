@@ -82,13 +82,16 @@ static int add_digest(struct buf *out, struct span bytes, struct err *err)
     return 0;
 }
 
-static int add_file(struct buf *out, struct span path, struct err *err)
+static int add_file(struct buf *out, struct span path, bool secret, struct err *err)
 {
     char name[4096];
     struct wiped *bytes;
     int result;
 
-    buf_span(out, path);
+    if (secret && add_digest(out, path, err) != 0)
+        return -1;
+    if (!secret)
+        buf_span(out, path);
     if (path.size >= sizeof name)
         return 0;
     memcpy(name, path.data, path.size);
@@ -128,7 +131,7 @@ int identity(const struct settings *settings, bool password, struct buf *out, st
             continue;
         buf_format(out, "%s=", props[id].name);
         if (props[id].kind == KIND_STORE && slot->form == FORM_FILE)
-            result = add_file(out, value, err);
+            result = add_file(out, value, slot->from && slot->from->secret, err);
         else if (props[id].kind == KIND_SECRET || props[id].kind == KIND_STORE ||
                  (slot->from && slot->from->secret))
             result = add_digest(out, value, err);

@@ -140,7 +140,7 @@ static const struct {
 enum { MODULES = sizeof modules / sizeof *modules };
 
 static void read_option(struct settings *settings, size_t module, const struct action_setting *from,
-                        const char *name, struct span value, struct report *report)
+                        const char *name, size_t number, struct span value, struct report *report)
 {
     for (size_t i = 0; i < 12 && modules[module].options[i].name; i++) {
         if (strcmp(modules[module].options[i].name, name) != 0)
@@ -154,8 +154,16 @@ static void read_option(struct settings *settings, size_t module, const struct a
         }
         return;
     }
-    report_warn(report, PLACE(from), "%s: the option '%.60s' of %s has no effect here", from->name, name,
-                modules[module].module);
+    for (size_t i = 0; i < MODULES; i++)
+        for (size_t k = 0; k < 12 && modules[i].options[k].name; k++)
+            if (strcmp(modules[i].options[k].name, name) == 0) {
+                report_warn(report, PLACE(from), "%s: the option '%s' of %s has no effect here", from->name,
+                            modules[i].options[k].name, modules[module].module);
+                return;
+            }
+    /* The name of any other is not shown: where quotes are missing, it is part of a password. */
+    report_warn(report, PLACE(from), "%s: option %zu of %s is not known here, and has no effect", from->name,
+                number, modules[module].module);
 }
 
 static size_t find_module(const char *class)
@@ -172,18 +180,23 @@ static int read_options(struct reader *in, struct settings *settings, size_t mod
                         const struct action_setting *from, struct report *report)
 {
     char name[64];
+    size_t number = 0;
+    int result = 0;
 
-    for (next(in); in->kind == TOKEN_WORD; next(in)) {
+    for (next(in); in->kind == TOKEN_WORD && result == 0; next(in)) {
         (void)snprintf(name, sizeof name, "%.60s", in->token);
         next(in);
-        if (in->kind != TOKEN_EQUALS)
-            return -1;
-        next(in);
+        if (in->kind == TOKEN_EQUALS)
+            next(in);
+        else
+            result = -1;
         if (in->kind != TOKEN_WORD && in->kind != TOKEN_QUOTED)
-            return -1;
-        read_option(settings, module, from, name, (struct span){in->token, in->size}, report);
+            result = -1;
+        if (result == 0)
+            read_option(settings, module, from, name, ++number, (struct span){in->token, in->size}, report);
     }
-    return in->kind == TOKEN_SEMICOLON ? 0 : -1;
+    wipe(name, sizeof name);
+    return result == 0 && in->kind == TOKEN_SEMICOLON ? 0 : -1;
 }
 
 /* The module gives the mechanism; one that is named besides must be its own. */

@@ -61,7 +61,11 @@ static struct wiped *slot_bytes(const struct slot *slot, struct err *err)
     }
     memcpy(path, slot->text.data, slot->text.size);
     path[slot->text.size] = '\0';
-    return store_file(path, err);
+
+    struct wiped *bytes = store_file(path, err);
+    if (!bytes && slot->from && slot->from->secret && err->code == ERR_IO)
+        err_set(err, ERR_IO, "the file that the secret names cannot be read");
+    return bytes;
 }
 
 struct wiped *material_bytes(const struct settings *settings, enum prop_id id, struct err *err)

@@ -18,7 +18,10 @@ int producer_start(struct action_client *client, struct err *err)
         goto fail;
     client->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!client->producer) {
-        err_set(err, ERR_VALUE, "librdkafka makes no producer of this: %s", why[0] ? why : dont_know);
+        err_set(err, ERR_VALUE, "librdkafka makes no producer of this: %s",
+                client->hush ? "one of the TLS settings that are secrets is wrong"
+                : why[0]     ? why
+                             : dont_know);
         topics_done(&client->topics);
         goto fail;
     }

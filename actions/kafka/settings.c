@@ -56,10 +56,9 @@ static struct span setting_value(const struct action_setting *item)
     return item->secret ? wiped_reveal(item->secret) : item->value;
 }
 
-/* What a value may look like in a message: never if it came from a secret store. */
-static struct span shown(const struct action_setting *item, struct span text)
+struct span setting_shown(const struct action_setting *item, struct span text)
 {
-    if (item->secret)
+    if (item && item->secret)
         return SPAN("(a secret)");
     return text.size > 60 ? (struct span){text.data, 60} : text;
 }
@@ -72,7 +71,7 @@ static void read_bool(struct settings *settings, enum prop_id id, const struct a
 
     if (!yes && !span_is_nocase(text, "false") && !span_is(text, "0")) {
         report_error(report, PLACE(item), "expected true or false for %s, found '" SPAN_FMT "'", item->name,
-                     SPAN_ARG(shown(item, text)));
+                     SPAN_ARG(setting_shown(item, text)));
         return;
     }
     if (form == FORM_CHECK_HOSTNAME)
@@ -100,7 +99,7 @@ static void read_number(struct settings *settings, enum prop_id id, const struct
         report_error(report, PLACE(item),
                      "expected a number from " SPAN_FMT " to %s for %s, found '" SPAN_FMT "'",
                      (int)(high - 2 - props[id].values), props[id].values, high, item->name,
-                     SPAN_ARG(shown(item, text)));
+                     SPAN_ARG(setting_shown(item, text)));
         return;
     }
     if (text.data == converted)
@@ -118,7 +117,7 @@ static void read_choice(struct settings *settings, enum prop_id id, const struct
     if (!choice.data) {
         prop_choices(&props[id], choices, sizeof choices);
         report_error(report, PLACE(item), "expected %s for %s, found '" SPAN_FMT "'", choices, item->name,
-                     SPAN_ARG(shown(item, text)));
+                     SPAN_ARG(setting_shown(item, text)));
         return;
     }
     settings->slots[id].text = choice;
@@ -146,7 +145,7 @@ static void read_path(struct settings *settings, enum prop_id id, const struct a
     settings->slots[id].text = text;
     if (text.size && text.data[0] != '/' && !(id == PROP_TRUST && span_is(text, "probe")))
         report_error(report, PLACE(item), "%s needs an absolute path, found '" SPAN_FMT "'", item->name,
-                     SPAN_ARG(shown(item, text)));
+                     SPAN_ARG(setting_shown(item, text)));
 }
 
 static void read_known(struct settings *settings, const struct action_setting *item, struct prop_match match,

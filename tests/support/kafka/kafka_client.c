@@ -197,6 +197,7 @@ static void set(char *name, char *base64, const char *secret)
         i++;
     if (i < item_count) {
         wiped_free(items[i].secret);
+        wipe((char *)(uintptr_t)items[i].value.data, items[i].value.size);
         free((char *)(uintptr_t)items[i].name);
         free((char *)(uintptr_t)items[i].value.data);
         items[i] = items[--item_count];
@@ -344,6 +345,7 @@ int main(void)
 
     (void)signal(SIGPIPE,
                  SIG_IGN); /* as main of the program does: a broker may hang up while OpenSSL writes */
+    kafka_process_wipes();
     if (kafka_process_init(&err) != 0)
         printf("error - %s\n", err.text);
     for (int i = 0; i < CLIENTS; i++)
@@ -370,6 +372,7 @@ int main(void)
                 obey(lines);
                 have -= size;
                 memmove(lines, lines + size, have);
+                wipe(lines + have, size); /* a scenario looks for secrets in what is left of them */
             }
         }
         for (int i = 0; i < CLIENTS; i++)

@@ -10,6 +10,11 @@
 
 extern const struct action_type kafka_action_type;
 
+/* Have OpenSSL wipe whatever memory it gives back, for the whole process: copies of private keys and
+ * passwords would stay readable in it. Has an effect only before OpenSSL's first use, so call it first of
+ * all. */
+void kafka_process_wipes(void);
+
 /* Make the process fit for Kerberos clients: point KRB5_CONFIG at a file in memory that the clients fill with
  * their realms (a file that KRB5_CONFIG named before is still read, after ours). Changes the environment, so
  * call it first in main, before any thread. Calling it again does nothing. Returns 0 or -1 with `err`; a
