@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include "admin.h"
+#include "dropped.h"
 #include "gather.h"
 #include "lane.h"
 #include "plan.h"
@@ -40,6 +41,7 @@ struct engine {
     struct store *store; /* NULL: none */
     struct plan plan;
     struct admin *admin; /* NULL: nowhere */
+    struct watch *watch; /* of what the broker drops */
     bool planned, secrets_missing, watching;
     atomic_bool secrets_changed;
 
@@ -81,6 +83,7 @@ void engine_free(struct engine *engine)
     }
     lane_free(atomic_load(&engine->lane));
     store_close(engine->store);
+    watch_free(engine->watch);
     if (engine->planned)
         plan_done(&engine->plan);
     rule_set_free(engine->rules);
@@ -373,6 +376,7 @@ static void look_after(struct engine *engine)
         tell_systemd(engine, now_ms);
         doubt_secrets(engine, now_ms);
         look_at_secrets(engine, now_ms);
+        watch_turn(engine->watch, engine->plan.login, now_ms);
         (void)poll(&stop, 1, TICK_MS);
     }
 }
@@ -458,6 +462,7 @@ int engine_run(struct engine *engine, struct err *err)
     engine->resolve_ms = engine->started_ms + RESOLVE_MS;
     if (start_lane(engine, atomic_load(&engine->lane), err) != 0)
         return -1;
+    engine->watch = watch_new(engine->options.config);
     look_after(engine);
     stop_lane(engine);
     return 0;

@@ -2,6 +2,7 @@
 #include "engine/probe.h"
 
 #include "connack.h"
+#include "dropped.h"
 #include "login.h"
 #include "tls.h"
 
@@ -9,6 +10,7 @@
 #include "reach.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 #include <netdb.h>
@@ -17,16 +19,20 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { STEP_MS = 100, SMALL_WINDOW = 100, MIB = 1 << 20 };
+enum { STEP_MS = 100, SYS_MS = 1500 };
 
 struct looking {
     const struct config *config;
     const struct config_broker *broker;
     const struct session_login *login;
     const struct health_report *report;
+    const char *who; /* part of the client id */
     int64_t until_ms;
     int reason; /* of CONNACK; -1: none yet */
     bool old_protocol, lost;
+    bool tells_dropped; /* and `dropped` is what it says */
+    uint64_t dropped;
+    char version[80]; /* "mosquitto version 2.0.11"; empty: it does not say */
 };
 
 /* ---- what the broker grants ---- */
@@ -129,6 +135,63 @@ static void on_disconnect(struct mosquitto *mosq, void *context, int reason,
     looking->lost = true;
 }
 
+/* ---- what it tells of itself ---- */
+
+/* Topics of mosquitto; others that have them mean the same. They are retained, so the answer is there at
+ * once, and a broker without them says nothing. */
+static const char sys_dropped[] = "$SYS/broker/publish/messages/dropped",
+                  sys_version[] = "$SYS/broker/version";
+
+static void on_message(struct mosquitto *mosq, void *context, const struct mosquitto_message *message,
+                       const mosquitto_property *properties)
+{
+    struct looking *looking = context;
+    char text[sizeof looking->version];
+
+    (void)mosq, (void)properties;
+    (void)snprintf(text, sizeof text, "%.*s", message->payloadlen > 0 ? message->payloadlen : 0,
+                   message->payload ? (const char *)message->payload : "");
+    if (strcmp(message->topic, sys_version) == 0)
+        memcpy(looking->version, text, sizeof text);
+    else if (strcmp(message->topic, sys_dropped) == 0)
+        looking->tells_dropped = sscanf(text, "%" SCNu64, &looking->dropped) == 1;
+}
+
+/* At QoS 0, in a session that ends with this connection. */
+static void ask_broker(struct looking *looking, struct mosquitto *mosq)
+{
+    char *topics[] = {(char *)(uintptr_t)sys_dropped, (char *)(uintptr_t)sys_version};
+    const int64_t until_ms = clock_mono_ms() + SYS_MS;
+
+    if (mosquitto_subscribe_multiple(mosq, NULL, 2, topics, 0, 0, NULL) != MOSQ_ERR_SUCCESS)
+        return;
+    while (!(looking->tells_dropped && looking->version[0]) && !looking->lost && clock_mono_ms() < until_ms)
+        if (mosquitto_loop(mosq, STEP_MS, 1) != MOSQ_ERR_SUCCESS)
+            return;
+}
+
+static void tell_queue(const struct looking *looking)
+{
+    const bool mosquitto = strncmp(looking->version, "mosquitto", 9) == 0;
+    const char *advice = mosquitto
+                             ? "for mosquitto set max_queued_messages 0 (its default is 1000 a client), "
+                               "persistence true and autosave_interval 60 (its default is half an hour)"
+                             : "see to it that it queues without a limit, and on disk";
+
+    if (looking->tells_dropped && looking->dropped > 0)
+        health_tell(looking->report, HEALTH_DOUBT, "queue",
+                    "the broker has dropped %" PRIu64
+                    " messages since its start, because the queue of a client "
+                    "was full, ours or another's; %s",
+                    looking->dropped, advice);
+    else if (looking->tells_dropped)
+        health_tell(looking->report, HEALTH_FINE, "queue",
+                    "nothing dropped since the broker's start; MQTT does not tell its limits: %s", advice);
+    else
+        health_tell(looking->report, HEALTH_FINE, "queue", "the broker does not tell what it drops; %s",
+                    advice);
+}
+
 /* ---- the connection ---- */
 
 /* What the daemon asks for, and a session that ends with the connection: see say_goodbye. */
@@ -185,7 +248,7 @@ static void log_in(struct looking *looking, SSL_CTX *tls)
 
     if (getrandom(random, sizeof random, 0) < 0) /* then the process alone tells two of us apart */
         random[0] = (unsigned char)getpid();
-    (void)snprintf(id, sizeof id, "topicrule-doctor-%02x%02x%02x%02x%02x%02x", random[0], random[1],
+    (void)snprintf(id, sizeof id, "topicrule-%s-%02x%02x%02x%02x%02x%02x", looking->who, random[0], random[1],
                    random[2], random[3], random[4], random[5]);
     looking->reason = -1;
     looking->lost = false;
@@ -194,6 +257,7 @@ static void log_in(struct looking *looking, SSL_CTX *tls)
     if (rc == MOSQ_ERR_SUCCESS) {
         mosquitto_connect_v5_callback_set(mosq, on_connect);
         mosquitto_disconnect_v5_callback_set(mosq, on_disconnect);
+        mosquitto_message_v5_callback_set(mosq, on_message);
         rc = mosquitto_connect_async(mosq, looking->broker->host, looking->broker->port, 60);
     }
     while (rc == MOSQ_ERR_SUCCESS && looking->reason < 0 && clock_mono_ms() < looking->until_ms)
@@ -206,8 +270,11 @@ static void log_in(struct looking *looking, SSL_CTX *tls)
                           "mqtts)?"
                     : rc == MOSQ_ERR_ERRNO ? strerror(errno)
                                            : mosquitto_strerror(rc));
-    else if (looking->reason == 0)
+    if (looking->reason == 0) {
+        ask_broker(looking, mosq);
+        tell_queue(looking);
         say_goodbye(looking, mosq);
+    }
     mosquitto_destroy(mosq);
 }
 
@@ -277,7 +344,8 @@ void engine_probe(const struct config *config, struct secrets *secrets, int wait
         const struct config_broker *broker = &config->mqtt.brokers[i];
         struct labelled labelled = {.report = report};
         const struct health_report one = {&labelled, tell_labelled};
-        struct looking looking = {.config = config, .broker = broker, .login = login, .report = &one};
+        struct looking looking = {
+            .config = config, .broker = broker, .login = login, .report = &one, .who = "doctor"};
 
         (void)snprintf(labelled.label, sizeof labelled.label,
                        strchr(broker->host, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
@@ -286,4 +354,51 @@ void engine_probe(const struct config *config, struct secrets *secrets, int wait
     }
     (void)mosquitto_lib_cleanup();
     session_login_free(login);
+}
+
+/* ---- for the daemon ---- */
+
+static void tell_nobody(void *context, enum health health, const char *what, const char *text)
+{
+    (void)context, (void)health, (void)what, (void)text;
+}
+
+static void look_quietly(struct looking *looking, int wait_ms)
+{
+    const struct session_login *login = looking->login;
+    const struct tls_files files = {login->ca_file, login->cert_file, login->key_file, login->key_password};
+    struct tls_verdict verdict;
+    struct err err;
+    SSL_CTX *tls = NULL;
+
+    if (looking->broker->tls && !(tls = tls_context(&files, looking->broker->host, &verdict, &err)))
+        return;
+    looking->until_ms = clock_mono_ms() + wait_ms;
+    log_in(looking, tls);
+    if (wants_old_protocol(looking)) {
+        looking->old_protocol = true;
+        log_in(looking, tls);
+    }
+    SSL_CTX_free(tls);
+}
+
+enum dropped dropped_ask(const struct config *config, const struct session_login *login, int wait_ms,
+                         uint64_t *count)
+{
+    const struct health_report nobody = {NULL, tell_nobody};
+
+    for (size_t i = 0; i < config->mqtt.broker_count; i++) {
+        struct looking looking = {.config = config,
+                                  .broker = &config->mqtt.brokers[i],
+                                  .login = login,
+                                  .report = &nobody,
+                                  .who = "watch"};
+
+        look_quietly(&looking, wait_ms);
+        if (looking.reason < 0)
+            continue; /* not there */
+        *count = looking.dropped;
+        return looking.tells_dropped ? DROPPED_TOLD : DROPPED_SECRET;
+    }
+    return DROPPED_AWAY;
 }

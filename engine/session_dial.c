@@ -121,8 +121,6 @@ static void take_login(struct session *session)
 
     if (!fresh)
         return;
-    if (strcmp(fresh->client_id, session->login->client_id) != 0) /* another session at the broker */
-        redelivery_lost(session->redelivery, REDELIVERY_TAKEN, session->options.hold->epoch);
     session_login_free(session->login);
     session->login = fresh;
 }

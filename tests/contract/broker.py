@@ -291,10 +291,15 @@ class Broker:
         return Link(sock)
 
     def accept(self, seconds=30):
-        link = self.accept_raw(seconds)
-        link.connect = Connect(link.expect(CONNECT))
-        link.v5 = link.connect.level == 5
-        return link
+        """The client's next connection. The one that asks for $SYS now and then is sent away."""
+        while True:
+            link = self.accept_raw(seconds)
+            link.connect = Connect(link.expect(CONNECT))
+            link.v5 = link.connect.level == 5
+            if not link.connect.client.startswith(b"topicrule-watch-"):
+                return link
+            link.connack(reason=0x87 if link.v5 else 5)
+            link.close()
 
     def nobody(self, seconds=1):
         """Fails if somebody connects."""
