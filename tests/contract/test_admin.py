@@ -7,6 +7,7 @@ The program itself between a real mosquitto and librdkafka's mock cluster. $TOPI
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -15,7 +16,7 @@ import threading
 import time
 
 from adminlib import Metrics, connect, exchange, get, get_json
-from lib import PROGRAM, Daemon, Mosquitto, check, free_port, main, rule, wait_for
+from lib import PROGRAM, ROOT, Daemon, Mosquitto, check, free_port, main, rule, wait_for
 
 CLUSTER = os.path.abspath(os.environ.get("CLUSTER", "build/dev/tests/contract_cluster"))
 CANARY = "canary-7bc1"
@@ -106,6 +107,18 @@ def sums_close(folder, cleanup):
     check(status["ready"] and status["problem"] is None and status["mqtt"]["subscribed"], f"/status: {status}")
     check("connected to mqtt://" in status["mqtt"]["text"] and status["counters"]["evaluated"] == 30, f"/status: {status}")
     check(all(client["state"] == "ready" for client in status["clients"]), f"/status: {status['clients']}")
+
+
+def documents_name_what_is_there(folder, cleanup):
+    _, _, daemon, where = stage(folder, cleanup, more=SECRETS)
+    os.mkdir(os.path.join(daemon.folder, "secrets"), 0o700)
+    daemon.start()
+    told = {name for name, _ in Metrics(where).values if name.startswith("topicrule_")}
+    with open(os.path.join(ROOT, "docs/operations.md"), encoding="utf-8") as file:
+        named = set(re.findall(r"\btopicrule_[a-z_]*[a-z]\b", file.read()))
+    named |= {name.replace("topicrule_", "topicrule_rule_", 1) for name in named} & told
+    check(told <= named, f"docs/operations.md says nothing of {sorted(told - named)}")
+    check(named <= told, f"docs/operations.md has, and the page has not, {sorted(named - told)}")
 
 
 def what_waits_on_disk_is_told(folder, cleanup):
@@ -353,5 +366,5 @@ def answer_once(server, answer):
         wire.sendall(answer)
 
 
-main(the_program_asks_the_daemon, the_program_says_why_it_cannot_ask, sums_close, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
+main(the_program_asks_the_daemon, the_program_says_why_it_cannot_ask, sums_close, documents_name_what_is_there, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
      a_slow_reader_is_cut_off, the_socket_comes_and_goes)
