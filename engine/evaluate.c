@@ -37,7 +37,7 @@ static void fail(struct lane *lane, struct firing *firing, struct lane_action *a
                  const struct sql_message *message)
 {
     const struct lane_failure failure = {
-        .action = action, .code = code, .text = lane->err.text, .message = message};
+        .action = action, .code = code, .text = lane->err.text, .message = message, .of_rule = true};
 
     settle_failure(lane, firing, &failure);
 }

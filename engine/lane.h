@@ -201,6 +201,7 @@ struct lane_failure {
     const char *code, *text;
     const struct action_record *record; /* NULL: it never came to be; then `message` is there */
     const struct sql_message *message;
+    bool of_rule; /* the statement or a template failed, which AWS only logs */
 };
 
 /* ---- the lane ---- */

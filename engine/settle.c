@@ -79,10 +79,16 @@ struct firing *settle_open(struct lane *lane, struct lane_rule *rule, const stru
     return firing;
 }
 
-/* Does what fails for good become a dead letter? */
-static bool keeps_failures(const struct lane *lane)
+/* As AWS does: logged, and that is all. */
+static bool is_dropped(const struct lane *lane, const struct lane_failure *failure)
 {
-    return lane->options.store && !lane->options.config->delivery.drop_failures;
+    return failure->of_rule && lane->options.config->delivery.drop_rule_errors;
+}
+
+/* Does it become a dead letter? */
+static bool is_kept(const struct lane *lane, const struct lane_failure *failure)
+{
+    return lane->options.store && !lane->options.config->delivery.drop_failures && !is_dropped(lane, failure);
 }
 
 static void finish(struct lane *lane, struct firing *firing)
@@ -121,7 +127,7 @@ static void complain(struct lane *lane, struct lane_rule *rule, const char *what
                        (unsigned long long)left_out);
     log_error("rule", "%s: %s%s" SPAN_FMT "%s failed for good: %s; %s%s", rule->rule->name, what,
               stream.size ? " to '" : "", SPAN_ARG(stream), stream.size ? "'" : "", failure->text,
-              keeps_failures(lane) ? "kept as a dead letter" : "dropped", more);
+              is_kept(lane, failure) ? "kept as a dead letter" : "dropped", more);
 }
 
 void settle_close(struct lane *lane, struct firing *firing)
@@ -137,7 +143,7 @@ void settle_close(struct lane *lane, struct firing *firing)
         firing->reporting = true;
         *lane->reports_end = firing;
         lane->reports_end = &firing->next;
-    } else {
+    } else { /* it was to be sent again, but the broker has forgotten it */
         count_rule(lane, firing->rule, dropped, firing->failed);
         finish(lane, firing);
     }
@@ -147,7 +153,7 @@ void settle_close(struct lane *lane, struct firing *firing)
 static void lose_report(struct lane *lane, struct firing *firing, const struct lane_failure *failure)
 {
     complain(lane, firing->rule, "its error action", failure);
-    if (keeps_failures(lane)) {
+    if (is_kept(lane, failure)) {
         spool_miss(lane, firing, failure, firing->failed);
         return;
     }
@@ -175,7 +181,7 @@ void settle_failure(struct lane *lane, struct firing *firing, const struct lane_
         lose_report(lane, firing, failure);
         return;
     }
-    if (firing->message) {
+    if (firing->message && !is_dropped(lane, failure)) {
         firing->failed++;
         note_failure(lane, firing, failure);
     } else if (settle_is_resent(lane, firing)) { /* it fails again, and is told then */
@@ -183,11 +189,11 @@ void settle_failure(struct lane *lane, struct firing *firing, const struct lane_
     } else {
         complain(lane, firing->rule, failure->action ? failure->action->action->type_name : "the statement",
                  failure);
-        if (keeps_failures(lane)) {
+        if (is_kept(lane, failure)) {
             spool_miss(lane, firing, failure, 1);
             return;
         }
-        firing->failed++;
+        count_rule(lane, firing->rule, dropped, 1);
     }
     settle_close(lane, firing);
 }

@@ -36,7 +36,8 @@ static void say_stalled(const struct lane *lane, struct client *client)
         return;
     client->stalled = true;
     log_warn(client->target->type->name,
-             "rule %s: nothing was confirmed for %lld ms: records wait on the disk and are acknowledged",
+             "rule %s: nothing was confirmed for %lld ms: records wait on the disk, and their messages are "
+             "acknowledged",
              client->target->rule->name, (long long)lane_hold_ms(lane));
 }
 

@@ -13,6 +13,7 @@
 enum { CONFIG_MEMORY_MAX = 64 << 20 };
 
 static const char *const failures[] = {"keep", "drop", NULL};
+static const char *const rule_errors[] = {"report", "drop", NULL};
 static const char *const at_start[] = {"fail", "wait", NULL};
 static const char *const unsupported[] = {"refuse", "skip", NULL};
 static const char *const formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
@@ -69,6 +70,8 @@ static const struct config_key keys[] = {
     KEY("delivery.dead.max", SIZE, delivery.dead_bytes, .standard = "1GiB", .least = 1 << 20,
         .most = 1LL << 44),
     KEY("delivery.failures", SWITCH, delivery.drop_failures, .standard = "keep", .choices = failures),
+    KEY("delivery.rule_errors", SWITCH, delivery.drop_rule_errors, .standard = "report",
+        .choices = rule_errors),
     KEY("delivery.dup_header", BOOL, delivery.dup_header, .standard = "false"),
     OTHER("admin.listen", config_read_listen, .standard = NULL),
     KEY("identity.client_id.topic_level", INT, identity.client_id.topic_level, .least = 1, .most = 128),

@@ -73,8 +73,9 @@ struct config {
         int64_t store_bytes;               /* of what waits */
         int64_t refused_bytes, refused_ms; /* what waits for refused topics, and how long */
         int64_t dead_bytes;                /* of dead letters */
-        bool drop_failures; /* what fails for good without an error action is dropped, as AWS does */
-        bool dup_header;    /* mark records that may be there already */
+        bool drop_failures;    /* what fails for good without an error action is dropped, as AWS does */
+        bool drop_rule_errors; /* so is what a statement or a template fails on, with one too */
+        bool dup_header;       /* mark records that may be there already */
     } delivery;
 
     struct {

@@ -340,6 +340,38 @@ static void a_failure_for_good_is_a_dead_letter_before_it_is_settled(void **stat
     small_lane_free(small);
 }
 
+static void what_a_rule_fails_on_is_reported_kept_or_dropped(void **state)
+{
+    static const char *const texts[] = {
+        "{\"sql\": \"SELECT get_secret('x', 'SecretString', '') AS s FROM 'b'\", \"awsIotSqlVersion\": "
+        "\"2016-03-23\", \"actions\": [{\"kafka\": {\"topic\": \"t\", \"clientProperties\": {}}}]}",
+        "{\"sql\": \"SELECT n FROM 'c'\", \"awsIotSqlVersion\": \"2016-03-23\", \"actions\": [{\"kafka\": "
+        "{\"topic\": \"${get_secret('x', 'SecretString', '')}\", \"clientProperties\": {}}}], "
+        "\"errorAction\": "
+        "{\"kafka\": {\"topic\": \"errors\", \"clientProperties\": {}}}}"};
+    struct small_lane *small = small_lane_on(texts, 2, NULL, disk.store);
+
+    (void)state;
+    put(small, "b", 1);
+    put(small, "c", 1);
+    small_disk(small);
+    assert_int_equal(figures().letters, 1);
+    deliver_all(small);
+    assert_int_equal(small_count(small, COUNT_dead), 1);
+    assert_int_equal(small_count(small, COUNT_error_action), 1);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+
+    small = small_lane_on(texts, 2, "delivery: {rule_errors: drop}", disk.store);
+    put(small, "b", 1);
+    put(small, "c", 1);
+    small_disk(small);
+    assert_int_equal(figures().letters, 1);
+    assert_int_equal(small_count(small, COUNT_dropped), 2);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
 static void a_row_that_fails_for_good_is_buried(void **state)
 {
     struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
@@ -573,6 +605,7 @@ int main(void)
         TEST(rows_of_a_rule_that_is_gone_wait),
         TEST(the_next_client_gets_what_the_dead_one_had),
         TEST(a_failure_for_good_is_a_dead_letter_before_it_is_settled),
+        TEST(what_a_rule_fails_on_is_reported_kept_or_dropped),
         TEST(a_row_that_fails_for_good_is_buried),
         TEST(a_row_that_fails_for_good_goes_to_the_error_action_with_its_message),
         TEST(a_full_store_holds_and_what_is_held_is_delivered),
