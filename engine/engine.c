@@ -366,6 +366,12 @@ static void look_at_secrets(struct engine *engine, int64_t now_ms)
     engine->resolve_ms = clock_mono_ms() + RESOLVE_MS;
 }
 
+static void forget_filters(struct engine *engine)
+{
+    if (engine->store)
+        plan_forget(&engine->plan, engine->store, atomic_load(&engine->lane));
+}
+
 static void look_after(struct engine *engine)
 {
     struct pollfd stop = {.fd = engine->stop_fd, .events = POLLIN};
@@ -377,6 +383,7 @@ static void look_after(struct engine *engine)
         doubt_secrets(engine, now_ms);
         look_at_secrets(engine, now_ms);
         watch_turn(engine->watch, engine->plan.login, now_ms);
+        forget_filters(engine);
         (void)poll(&stop, 1, TICK_MS);
     }
 }
@@ -391,6 +398,7 @@ static void stop_lane(struct engine *engine)
     log_info("engine", "stopping: what was read is brought to its end first");
     lane_stop(lane);
     (void)pthread_join(engine->thread, NULL);
+    forget_filters(engine);
     engine_counters(engine, &counters);
     log_info("engine", "stopped: %" PRIu64 " messages received, %" PRIu64 " records delivered",
              counters.received, counters.delivered);
@@ -439,6 +447,15 @@ static int open_store(struct engine *engine, struct err *err)
     return engine->store ? 0 : -1;
 }
 
+/* Without kept identifiers a message that was queued for us may run a rule twice: no reason not to start. */
+static void identify_filters(struct engine *engine)
+{
+    struct err err;
+
+    if (engine->store && plan_identify(&engine->plan, engine->store, &err) != 0)
+        log_err(LOG_WARN, "store", &err);
+}
+
 int engine_run(struct engine *engine, struct err *err)
 {
     uint64_t watchdog_us = 0;
@@ -452,8 +469,10 @@ int engine_run(struct engine *engine, struct err *err)
     if (atomic_load(&engine->stopping))
         return 0;
     engine->planned = true;
-    if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0 ||
-        make_lane(engine, err) != 0)
+    if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0)
+        return atomic_load(&engine->stopping) ? 0 : -1;
+    identify_filters(engine);
+    if (make_lane(engine, err) != 0)
         return atomic_load(&engine->stopping) ? 0 : -1;
     const struct subject whole = subject_of(engine);
     admin_show(engine->admin, &whole);

@@ -101,21 +101,21 @@ class Connect:
 
 
 class Subscribe:
-    def __init__(self, body, v5):
+    def __init__(self, body, v5, options=True):
         self.mid, at, self.properties, self.filters = struct.unpack_from(">H", body)[0], 2, {}, []
         if v5:
             self.properties, at = read_properties(body, at)
         while at < len(body):
             name, at = read_text(body, at)
-            self.filters.append((name.decode(), body[at]))
-            at += 1
+            self.filters.append((name.decode(), body[at] if options else None))
+            at += 1 if options else 0
         self.id = self.properties.get(SUBSCRIPTION_ID)
 
 
 class Link:
     def __init__(self, sock):
         self.sock, self.buffer, self.closed, self.v5, self.pings = sock, b"", False, True, 0
-        self.connect = None
+        self.connect = self.unsubscribed = None
 
     # ---- from the client
 
@@ -194,6 +194,16 @@ class Link:
             found.append(Subscribe(self.expect(SUBSCRIBE), self.v5))
             self.suback(found[-1])
         return found
+
+    def unsubscribe(self):
+        """Take an UNSUBSCRIBE: its filters. `unsuback` answers it."""
+        self.unsubscribed = Subscribe(self.expect(UNSUBSCRIBE), self.v5, options=False)
+        return [name for name, _ in self.unsubscribed.filters]
+
+    def unsuback(self):
+        head = struct.pack(">H", self.unsubscribed.mid) + (b"\0" if self.v5 else b"")
+        reasons = bytes(len(self.unsubscribed.filters)) if self.v5 else b""
+        self.send(self.build(UNSUBACK, 0, head + reasons))
 
     def wait_closed(self, seconds=30):
         """Until the client closes; fails if a packet comes before."""

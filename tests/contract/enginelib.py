@@ -47,21 +47,38 @@ class Engine:
         self.folder = folder
         scheme = "mqtts" if broker.context else "mqtt"
         os.makedirs(f"{folder}/rules")
-        for name, document in (rules or {"heat": RULE}).items():
-            with open(f"{folder}/rules/{name}.json", "w", encoding="utf-8") as file:
-                json.dump(document, file)
+        self.write_rules(rules or {"heat": RULE})
         with open(f"{folder}/topicrule.yaml", "w", encoding="utf-8") as file:
             urls = ", ".join(f"'{scheme}://localhost:{one.port}'" for one in (broker, *others))
             file.write(f"mqtt:\n  url: [{urls}]\n  client_id: unit\n{mqtt}\nrules: rules\n{more}\n")
-        self.log = open(f"{folder}/log", "w+", encoding="utf-8")  # pylint: disable=consider-using-with
-        self.child = subprocess.Popen([DRIVEN, f"{folder}/topicrule.yaml"], stdin=subprocess.PIPE,  # pylint: disable=consider-using-with
-                                      stdout=subprocess.PIPE, stderr=self.log, text=True, errors="replace",
-                                      env={**os.environ, **(env or {})})
-        self.lines, self.kept = queue.Queue(), []
-        threading.Thread(target=self.listen, daemon=True).start()
+        self.log = open(f"{folder}/log", "a+", encoding="utf-8")  # pylint: disable=consider-using-with
+        self.env, self.lines, self.kept = env, queue.Queue(), []
+        self.child = self.start()
 
-    def listen(self):
-        for line in self.child.stdout:
+    def write_rules(self, rules):
+        for name in os.listdir(f"{self.folder}/rules"):
+            os.unlink(f"{self.folder}/rules/{name}")
+        for name, document in rules.items():
+            with open(f"{self.folder}/rules/{name}.json", "w", encoding="utf-8") as file:
+                json.dump(document, file)
+
+    def start(self):
+        child = subprocess.Popen([DRIVEN, f"{self.folder}/topicrule.yaml"], stdin=subprocess.PIPE,  # pylint: disable=consider-using-with
+                                 stdout=subprocess.PIPE, stderr=self.log, text=True, errors="replace",
+                                 env={**os.environ, **(self.env or {})})
+        threading.Thread(target=self.listen, args=(child,), daemon=True).start()
+        return child
+
+    def restart(self, rules):
+        """SIGTERM, other rules, and a new process."""
+        status = self.end()
+        if status != 0:
+            raise Failed(f"the engine ended with {status}")
+        self.write_rules(rules)
+        self.child = self.start()
+
+    def listen(self, child):
+        for line in child.stdout:
             self.lines.put(line.rstrip("\n"))
 
     def say(self, command):
