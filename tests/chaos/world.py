@@ -168,7 +168,7 @@ class World:
         self.kafka = lib.Kafka(folder)
         self.kafka_up, self.closed = True, False
         cleanup.callback(self.heal_kafka)
-        self.broker = Broker(folder)
+        self.broker = Broker(folder, os.environ.get("CHAOS_BROKER", ""))
         self.broker.start()
         cleanup.callback(self.broker.stop)
         env = self.kafka.env
