@@ -1,9 +1,10 @@
 #include "redelivery.h"
 
+#include "message_hash.h"
+
 #include "base/auto.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum { PLACE_NONE = UINT32_MAX };
 
@@ -27,7 +28,7 @@ struct redelivery {
     size_t broker;     /* that sent `read`, and that must send `again` */
     bool resumed;      /* this connection: `again` may be believed */
     uint64_t *present; /* bits: the identifiers in `again` */
-    uint64_t key[2];
+    struct message_key key;
 };
 
 enum { PRESENT_WORDS = 65536 / 64 };
@@ -45,11 +46,7 @@ struct redelivery *redelivery_new(void)
     redelivery->present = calloc(PRESENT_WORDS, sizeof *redelivery->present);
     if (!redelivery->read.entries || !redelivery->again.entries || !redelivery->present)
         return NULL;
-    /* Without randomness the key is the place in memory: a device then needs to know that, too. */
-    if (getrandom(redelivery->key, sizeof redelivery->key, GRND_NONBLOCK) != sizeof redelivery->key) {
-        redelivery->key[0] = (uint64_t)(uintptr_t)redelivery;
-        redelivery->key[1] = (uint64_t)(uintptr_t)redelivery->present;
-    }
+    message_key_init(&redelivery->key);
     return TAKE(redelivery);
 }
 
@@ -61,69 +58,6 @@ void redelivery_free(struct redelivery *redelivery)
     free(redelivery->again.entries);
     free(redelivery->present);
     free(redelivery);
-}
-
-/* ---- the hash ---- */
-
-/* A polynomial over the prime 2^61 - 1 at a secret point: two different texts of n words meet with a chance
- * of n / 2^61, whoever chose them, because the point is known to nobody. Lengths go in first, so that texts
- * that differ in their parts alone are different. */
-#define PRIME ((UINT64_C(1) << 61) - 1)
-
-static uint64_t step(uint64_t hash, uint64_t point, uint64_t word)
-{
-    const unsigned __int128 product = (unsigned __int128)hash * point + word;
-    const uint64_t folded = (uint64_t)(product & PRIME) + (uint64_t)(product >> 61);
-
-    return folded >= PRIME ? folded - PRIME : folded;
-}
-
-/* 7 bytes a word, so that a word is below the prime. */
-static uint64_t add_span(uint64_t hash, uint64_t point, struct span text)
-{
-    const char *at = text.data;
-    size_t left = text.size;
-    uint64_t word;
-
-    hash = step(hash, point, text.size);
-    for (; left >= 8; at += 7, left -= 7) {
-        memcpy(&word, at, 8); /* one load; the eighth byte comes again */
-        hash = step(hash, point, word & UINT64_C(0xffffffffffffff));
-    }
-    while (left > 0) {
-        const size_t size = left < 7 ? left : 7;
-
-        word = 0;
-        memcpy(&word, at, size);
-        hash = step(hash, point, word);
-        at += size;
-        left -= size;
-    }
-    return hash;
-}
-
-/* What decides what rules make of it, and what does not change on the way: a message's expiry does, and is
- * left out. */
-static uint64_t hash_message(const struct redelivery *redelivery, const struct message *message)
-{
-    const struct sql_message *sql = &message->sql;
-    const uint64_t point = redelivery->key[0] % PRIME;
-    uint64_t hash = redelivery->key[1] % PRIME;
-
-    hash = add_span(hash, point, sql->topic);
-    hash = add_span(hash, point, sql->payload);
-    hash = add_span(hash, point, sql->content_type);
-    hash = add_span(hash, point, sql->response_topic);
-    hash = add_span(hash, point, sql->correlation_data);
-    hash = step(hash, point, (uint64_t)sql->payload_format + 1);
-    hash = step(hash, point, message->retained);
-    for (size_t i = 0; i < message->id_count; i++)
-        hash = step(hash, point, message->ids[i]);
-    for (size_t i = 0; i < sql->user_property_count; i++) {
-        hash = add_span(hash, point, sql->user_properties[i].key);
-        hash = add_span(hash, point, sql->user_properties[i].value);
-    }
-    return hash;
 }
 
 /* ---- what comes again ---- */
@@ -177,7 +111,7 @@ static bool is_safe(struct redelivery *redelivery, uint64_t hash, uint16_t mid, 
 bool redelivery_read(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup,
                      uint32_t *place)
 {
-    const uint64_t hash = hash_message(redelivery, message);
+    const uint64_t hash = message_hash(&redelivery->key, message, true);
     const bool safe = is_safe(redelivery, hash, mid, dup);
     struct list *read = &redelivery->read;
 

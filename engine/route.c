@@ -309,6 +309,43 @@ static const struct entry *named(const struct route *route, uint32_t id, struct 
     return *fit == TRIE_NO ? NULL : entry;
 }
 
+struct others {
+    const struct route *route;
+    uint32_t id, *out;
+    size_t count, room;
+};
+
+static void add_other(struct others *others, const struct entry *entry)
+{
+    if (entry->seen.own_id == others->id)
+        return;
+    if (others->count < others->room)
+        others->out[others->count] = entry->seen.own_id;
+    others->count++;
+}
+
+static void found_other(void *context, uint32_t value)
+{
+    struct others *others = context;
+
+    add_other(others, &others->route->entries[value - 1]);
+}
+
+size_t route_others(const struct route *route, struct span topic, uint32_t id, uint32_t *out, size_t room)
+{
+    struct others others = {.route = route, .id = id, .out = out, .room = room};
+    enum trie_fit fit;
+
+    if (!named(route, id, topic, &fit) || fit != TRIE_YES ||
+        (route->by_name && span_starts_with(topic, ingest_prefix)))
+        return 0;
+    trie_match(&route->trie, topic, found_other, &others);
+    for (size_t i = route_count(route); i < route->entry_count; i++)
+        if (trie_fits(span_of(route->entries[i].seen.filter), topic) == TRIE_YES)
+            add_other(&others, &route->entries[i]);
+    return others.count;
+}
+
 static bool repeated(const uint32_t *ids, size_t index)
 {
     for (size_t i = 0; i < index; i++)

@@ -52,6 +52,11 @@ const char *route_gone(const struct route *route, size_t index);
 size_t route_count(const struct route *route);
 const struct route_entry *route_entry(const struct route *route, size_t index);
 
+/* The identifiers of other subscriptions that take the topic, too, those that are gone included. 0: none, or
+ * nothing can be said about this identifier, or the topic is of Basic Ingest. Returns how many there are,
+ * which may be more than `room`. */
+size_t route_others(const struct route *route, struct span topic, uint32_t id, uint32_t *out, size_t room);
+
 struct route_match {
     size_t count;      /* rules put into `out` */
     struct span topic; /* as the rules see it: what follows $aws/rules/<rule>/ with Basic Ingest */

@@ -518,6 +518,7 @@ struct session *session_new(const struct session_options *options, struct err *e
     atomic_init(&session->fresh_login, NULL);
     atomic_init(&session->ready, false);
     atomic_init(&session->unsubscribed, 0);
+    copies_init(&session->copies);
     session->redelivery = redelivery_new();
     if (!session->redelivery) {
         err_memory(err);

@@ -91,6 +91,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     }
     atomic_store(&session->in_doubt, false);
     redelivery_connected(session->redelivery, resumed, session->broker);
+    copies_forget(&session->copies);
     session->passed_over = 0;
     session->dup_heard = true; /* since the callbacks were set */
     listen_for_dup(session);
@@ -220,7 +221,8 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
     }
     if (in->qos > 0)
         session->to_acknowledge++;
-    if (in->qos != 1 || !is_duplicate(session, &message, (uint16_t)in->mid)) {
+    if ((in->qos != 1 || !is_duplicate(session, &message, (uint16_t)in->mid)) &&
+        !copies_pass_over(&session->copies, session->options.route, &message)) {
         /* Unsettled until the lane has seen to it, whatever it does meanwhile. */
         const uint32_t epoch = in->qos > 0 ? hold_take(session->options.hold) : 0;
 

@@ -3,6 +3,7 @@
 #ifndef ENGINE_SESSION_STATE_H
 #define ENGINE_SESSION_STATE_H
 
+#include "copies.h"
 #include "redelivery.h"
 #include "session.h"
 
@@ -67,6 +68,7 @@ struct session {
     atomic_size_t unsubscribed; /* of the route's filters that are gone, answered: the first so many */
 
     struct redelivery *redelivery;
+    struct copies copies;
     char *dup_line;      /* how the library's line about a PUBLISH begins, up to its DUP flag */
     bool dup_heard, dup; /* the library tells its lines; what the last one said */
     uint32_t passed_over;
