@@ -1,34 +1,36 @@
 /* Secrets as JSON: names, and who uses them. Never a value: this file includes nothing that could reveal one.
  */
 #include "json.h"
+#include "named.h"
 #include "view.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { USERS_SHOWN = 50 }; /* of one secret; the rest is counted */
+enum {
+    USERS_SHOWN = 50, /* of one secret; the rest is counted */
+    PATHS_MAX = 32 << 20,
+};
 
 /* One get_secret in a rule or in the configuration. */
 struct user {
     const char *backend; /* NULL: it leads nowhere */
-    struct span id, role_arn;
-    const char *rule;  /* NULL: the configuration */
-    const char *field; /* "sql"; part of a path otherwise */
-    const char *type;  /* of the action; NULL: `field` is the whole path */
-    size_t action;     /* its place; SIZE_MAX: errorAction */
+    struct span id;
+    const char *rule; /* NULL: the configuration */
+    const char *path;
 };
 
 struct users {
     const struct view *view;
+    struct arena paths;
     struct user *items;
     size_t count, room;
-    struct user next; /* what the next one found is part of */
     bool failed;
 };
 
-static void add_user(void *context, const struct sql_secret_query *query)
+static void add_user(void *context, const struct named_secret *named)
 {
     struct users *users = context;
+    const char *path = arena_text(&users->paths, span_of(named->path));
 
     if (users->count == users->room) {
         size_t room = users->room ? users->room * 2 : 64;
@@ -40,86 +42,25 @@ static void add_user(void *context, const struct sql_secret_query *query)
         users->items = items;
         users->room = room;
     }
+    users->failed |= !path;
     struct user *user = &users->items[users->count++];
-    *user = users->next;
-    user->role_arn = query->role_arn;
-    user->id = query->id;
+    *user =
+        (struct user){.id = named->query->id, .rule = named->rule ? named->rule->name : NULL, .path = path};
     if (users->view->of->secrets)
-        (void)secrets_where(users->view->of->secrets, query->id, &user->backend, &user->id);
-}
-
-static void look_at_action(struct users *users, const struct rule *rule, const struct rule_action *action)
-{
-    if (!action->type)
-        return;
-    users->next = (struct user){.rule = rule->name, .type = action->type_name, .action = action->index};
-    for (size_t i = 0; action->type->fields[i].name; i++) {
-        users->next.field = action->type->fields[i].name;
-        if (action->fields[i])
-            sql_template_secrets(action->fields[i], add_user, users);
-    }
-    users->next.field = "headers";
-    for (size_t i = 0; i < action->pair_count; i++) {
-        sql_template_secrets(action->pairs[i].key, add_user, users);
-        sql_template_secrets(action->pairs[i].value, add_user, users);
-    }
-    users->next.type = NULL;
-    for (size_t i = 0; i < action->setting_count; i++) {
-        users->next.field = action->settings[i].path ? action->settings[i].path : action->settings[i].name;
-        sql_template_secrets(action->settings[i].value, add_user, users);
-    }
-}
-
-static void look_at_rule(struct users *users, const struct rule *rule)
-{
-    users->next = (struct user){.rule = rule->name, .field = "sql"};
-    sql_program_secrets(rule->program, add_user, users);
-    for (size_t i = 0; i < rule->action_count; i++)
-        look_at_action(users, rule, &rule->actions[i]);
-    if (rule->error_action)
-        look_at_action(users, rule, rule->error_action);
-}
-
-static void look_at_config(struct users *users, const struct config *config)
-{
-    const struct {
-        const char *key;
-        const struct config_text *text;
-    } rows[] = {
-        {"mqtt.client_id", &config->mqtt.client_id},
-        {"mqtt.username", &config->mqtt.username},
-        {"mqtt.password", &config->mqtt.password},
-        {"mqtt.tls.ca_file", &config->mqtt.tls.ca_file},
-        {"mqtt.tls.cert_file", &config->mqtt.tls.cert_file},
-        {"mqtt.tls.key_file", &config->mqtt.tls.key_file},
-        {"mqtt.tls.key_password", &config->mqtt.tls.key_password},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        users->next = (struct user){.field = rows[i].key};
-        if (rows[i].text->tmpl)
-            sql_template_secrets(rows[i].text->tmpl, add_user, users);
-    }
+        (void)secrets_where(users->view->of->secrets, named->query->id, &user->backend, &user->id);
 }
 
 static bool uses(const struct user *user, const struct view_secret *secret)
 {
-    return user->backend && strcmp(user->backend, secret->backend) == 0 && span_equal(user->id, secret->id);
+    return user->backend == secret->backend &&
+           span_equal(user->id, secret->id); /* one name of a backend, one pointer */
 }
 
 static void put_user(struct json *json, const struct user *user)
 {
-    char where[256];
-
-    if (!user->type)
-        (void)snprintf(where, sizeof where, "%s", user->field);
-    else if (user->action == SIZE_MAX)
-        (void)snprintf(where, sizeof where, "errorAction.%s.%s", user->type, user->field);
-    else
-        (void)snprintf(where, sizeof where, "actions[%zu].%s.%s", user->action, user->type, user->field);
     json_open(json, NULL, '{');
     json_text(json, "rule", user->rule);
-    json_text(json, "field", where);
+    json_text(json, "field", user->path);
     json_close(json, '}');
 }
 
@@ -151,10 +92,8 @@ void secrets_json(const struct view *view, struct buf *out)
     struct users users = {.view = view};
     struct json json = {.out = out};
 
-    look_at_config(&users, view->of->config);
-    for (size_t i = 0; i < view->of->rules->count; i++)
-        if (!view->of->rules->rules[i]->disabled)
-            look_at_rule(&users, view->of->rules->rules[i]);
+    arena_init(&users.paths, PATHS_MAX);
+    named_each(view->of->config, view->of->rules, add_user, &users);
     out->failed |= users.failed;
     json_open(&json, NULL, '{');
     json_open(&json, "backends", '[');
@@ -173,4 +112,5 @@ void secrets_json(const struct view *view, struct buf *out)
     json_close(&json, '}');
     buf_char(out, '\n');
     free(users.items);
+    arena_done(&users.paths);
 }
