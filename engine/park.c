@@ -9,7 +9,8 @@ struct parked {
     struct message message; /* points into `bytes` */
     struct sql_user_property properties[MESSAGE_PROPERTIES];
     int64_t deadline_ms;
-    uint32_t epoch; /* of the hold; QoS 0: none */
+    bool held;      /* QoS 1, and the connection that it came on is there */
+    uint32_t epoch; /* of the hold, then of the connection that is gone */
     char bytes[];
 };
 
@@ -59,7 +60,8 @@ void park_add(struct lane *lane, const struct message *message)
     copy(parked, message);
     parked->next = NULL;
     parked->deadline_ms = lane->now_ms + lane_hold_ms(lane);
-    if (message->qos > 0)
+    parked->held = message->qos > 0;
+    if (parked->held)
         parked->epoch = hold_take(&lane->hold);
     if (!lane->park.first)
         lane->park.end = &lane->park.first;
@@ -75,7 +77,7 @@ static void let_go(struct lane *lane, struct parked **link)
     *link = parked->next;
     if (!parked->next)
         lane->park.end = link;
-    if (parked->message.qos > 0)
+    if (parked->held)
         hold_release(&lane->hold, parked->epoch);
     free(parked);
 }
@@ -109,19 +111,32 @@ int64_t park_work(struct lane *lane)
 void park_lost(struct lane *lane)
 {
     lane->park.offline = true;
+    for (struct parked *parked = lane->park.first; parked; parked = parked->next) {
+        if (parked->held)
+            hold_release(&lane->hold, parked->epoch); /* the next connection need not wait for it */
+        parked->held = false;
+    }
 }
 
+/* What redelivery.h would take for safe is not: nothing was done with it. */
 void park_connected(struct lane *lane)
 {
     lane->park.offline = false;
     for (struct parked **link = &lane->park.first; *link;) {
-        const struct parked *parked = *link;
+        struct parked *parked = *link;
 
-        if (parked->message.qos > 0 && parked->epoch >= lane->session_since &&
-            parked->epoch < lane->resent_before)
+        if (parked->message.qos > 0 && !parked->held && parked->epoch >= lane->session_since &&
+            parked->epoch < lane->resent_before) {
+            session_given_up(lane->session, parked->epoch, parked->message.place);
             let_go(lane, link);
-        else
-            link = &(*link)->next;
+            continue;
+        }
+        if (parked->message.qos > 0 && !parked->held) { /* nobody else has it any more */
+            parked->held = true;
+            parked->epoch = hold_take(&lane->hold);
+            parked->message.place = UINT32_MAX;
+        }
+        link = &parked->next;
     }
 }
 

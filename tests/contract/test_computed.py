@@ -2,13 +2,13 @@
 delivery.hold an SQL error; with no acknowledgement before, whatever the connection does meanwhile."""
 
 import json
-import sys
 import threading
 import time
 
+import enginelib
 from broker import Failed
+from enginelib import Stage, rule, wait_for
 from secretslib import CANARY, Fake
-from test_ack import Stage, rule, run, wait_for
 
 ALLOW = 'allow: ["device/*"], '
 ASKS = "get_secret(concat('device/', topic(2)), 'SecretString', 'k', '')"
@@ -222,9 +222,9 @@ def a_lost_session_does_not_lose_it(cleanup, qos=1):
     stage.link.close()
     link = stage.broker.accept()
     link.connack(session=False)
-    link.subscribes()
     vault.gate.set()
     assert payloads(stage, 1) == [{"n": 1, "s": "of device/known1"}]
+    link.subscribes()
     publish(stage, "known1", 2, 7, link)
     assert payloads(stage, 1)[0]["n"] == 2
     link.pubacks([7])
@@ -299,10 +299,5 @@ SCENARIOS = [the_lane_waits_and_reads_no_further, the_lane_waits_and_reads_no_fu
              at_the_end_it_is_settled_first, at_the_end_a_backend_that_hangs_is_left, many_ids_are_bounded]
 
 
-def main():
-    wanted = [scenario for scenario in SCENARIOS if len(sys.argv) == 1 or scenario.__name__ in sys.argv[1:]]
-    sys.exit(0 if all([run(scenario) for scenario in wanted]) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    enginelib.main({scenario.__name__: scenario for scenario in SCENARIOS})
