@@ -7,6 +7,7 @@
 #include "gather.h"
 #include "lane.h"
 #include "plan.h"
+#include "renewal.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -24,11 +25,9 @@
 
 enum {
     TICK_MS = 250,
-    READY_MS = 10000,  /* systemd is told that we are ready after this, connected or not: we go on trying */
-    STATUS_MS = 5000,  /* between two status lines */
-    GATHER_MS = 1000,  /* between two looks at backends that are away at the start */
-    RESOLVE_MS = 5000, /* between two attempts for a missing secret */
-    DOUBT_MS = 60000,  /* between two looks whether one that is refused has changed */
+    READY_MS = 10000, /* systemd is told that we are ready after this, connected or not: we go on trying */
+    STATUS_MS = 5000, /* between two status lines */
+    GATHER_MS = 1000, /* between two looks at backends that are away at the start */
 };
 
 struct engine {
@@ -42,16 +41,15 @@ struct engine {
     struct plan plan;
     struct admin *admin; /* NULL: nowhere */
     struct watch *watch; /* of what the broker drops */
-    bool planned, secrets_missing, watching;
-    atomic_bool secrets_changed;
+    struct renewal renewal;
+    bool planned;
 
-    int64_t started_ms, status_ms, resolve_ms, doubt_ms, watchdog_ms;
+    int64_t started_ms, status_ms, watchdog_ms;
     int64_t started_wall_ms;
     bool told_ready;
 };
 
 DEFINE_DROP(engine, struct engine *, engine_free)
-DEFINE_DROP(known, struct render_secrets *, render_secrets_free)
 
 struct engine *engine_new(const struct engine_options *options, struct err *err)
 {
@@ -77,10 +75,7 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     admin_free(engine->admin);
-    if (engine->watching) {
-        secrets_quiet(engine->options.secrets);
-        secrets_give_up(engine->options.secrets); /* a lane may have one fetched */
-    }
+    renewal_end(&engine->renewal);
     lane_free(atomic_load(&engine->lane));
     store_close(engine->store);
     watch_free(engine->watch);
@@ -124,67 +119,6 @@ void engine_counters(const struct engine *engine, struct engine_counters *out)
 #undef X
     _Static_assert(sizeof *out == COUNTER_COUNT * sizeof(uint64_t),
                    "a counter is missing in one of the lists");
-}
-
-/* ---- secrets that statements and templates ask for ---- */
-
-/* Fetch them all for the lane. Missing ones are tried again while the lane runs. */
-static void give_secrets(struct engine *engine, bool first)
-{
-    AUTO(known_drop) struct render_secrets *known = NULL;
-    const bool missed_before = engine->secrets_missing;
-    struct err err;
-
-    if (!engine->options.secrets || !(known = render_secrets_new(engine->options.secrets, false, &err)))
-        return;
-    engine->secrets_missing = false;
-    for (size_t i = 0; i < engine->rules->count; i++) {
-        const struct rule *rule = engine->rules->rules[i];
-
-        if (rule->disabled || render_secrets_learn(known, rule, &err) == 0)
-            continue;
-        engine->secrets_missing = true;
-        if (first || !missed_before)
-            log_error("secrets", "rule %s: %s; tried again until it is there", rule->name, err.text);
-    }
-    if (missed_before && !engine->secrets_missing)
-        log_info("secrets", "all secrets that rules name are here now");
-    if (first || !engine->secrets_missing)
-        lane_give_secrets(atomic_load(&engine->lane), TAKE(known));
-}
-
-/* On a thread of the secrets. */
-static void on_secret(void *context, const struct secrets_event *event)
-{
-    struct engine *engine = context;
-
-    switch (event->what) {
-    case SECRETS_CHANGED:
-        log_info("secrets", "\"" SPAN_FMT "\" in backend \"%s\" has changed", SPAN_ARG(event->id),
-                 event->backend);
-        atomic_store(&engine->secrets_changed, true);
-        break;
-    case SECRETS_AWAY:
-        log_warn("secrets", "backend \"%s\" is away%s: %s", event->backend,
-                 atomic_load(&engine->lane) ? ", last good values are used" : "", event->text);
-        break;
-    case SECRETS_BACK: log_info("secrets", "backend \"%s\" answers again", event->backend); break;
-    case SECRETS_LOST:
-        log_error("secrets", "\"" SPAN_FMT "\" in backend \"%s\" can be used no longer: %s",
-                  SPAN_ARG(event->id), event->backend, event->text);
-        atomic_store(&engine->secrets_changed, true); /* who needs it is told, and goes on with what he has */
-        break;
-    }
-}
-
-static int watch_secrets(struct engine *engine, struct err *err)
-{
-    if (!engine->options.secrets)
-        return 0;
-    if (secrets_start(engine->options.secrets, on_secret, engine, err) != 0)
-        return -1;
-    engine->watching = true;
-    return 0;
 }
 
 /* ---- systemd ---- */
@@ -340,32 +274,6 @@ static int make_lane(struct engine *engine, struct err *err)
     return lane ? 0 : -1;
 }
 
-/* What logs in with a secret is not let in: perhaps it has been changed, and nobody has told us yet. */
-static void doubt_secrets(struct engine *engine, int64_t now_ms)
-{
-    const struct lane *lane = atomic_load(&engine->lane);
-
-    if (!engine->options.secrets || now_ms < engine->doubt_ms ||
-        !(client_any_in_doubt(lane) || session_is_in_doubt(lane->session)))
-        return;
-    secrets_look_again(engine->options.secrets);
-    engine->doubt_ms = now_ms + DOUBT_MS;
-}
-
-/* Those that have changed, and now and then those that are missing. */
-static void look_at_secrets(struct engine *engine, int64_t now_ms)
-{
-    const bool changed = atomic_exchange(&engine->secrets_changed, false),
-               missing = engine->secrets_missing || plan_is_behind(&engine->plan);
-
-    if (!changed && !(missing && now_ms >= engine->resolve_ms))
-        return;
-    plan_refresh(&engine->plan, atomic_load(&engine->lane), changed);
-    if (changed || engine->secrets_missing)
-        give_secrets(engine, false);
-    engine->resolve_ms = clock_mono_ms() + RESOLVE_MS;
-}
-
 static void forget_filters(struct engine *engine)
 {
     if (engine->store)
@@ -380,8 +288,7 @@ static void look_after(struct engine *engine)
         int64_t now_ms = clock_mono_ms();
 
         tell_systemd(engine, now_ms);
-        doubt_secrets(engine, now_ms);
-        look_at_secrets(engine, now_ms);
+        renewal_turn(&engine->renewal, now_ms);
         watch_turn(engine->watch, engine->plan.login, now_ms);
         forget_filters(engine);
         (void)poll(&stop, 1, TICK_MS);
@@ -463,8 +370,8 @@ int engine_run(struct engine *engine, struct err *err)
     engine->started_ms = clock_mono_ms();
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
-    if (open_store(engine, err) != 0 || watch_secrets(engine, err) != 0 || open_admin(engine, err) != 0 ||
-        gather_secrets(engine, err) != 0)
+    if (open_store(engine, err) != 0 || renewal_start(&engine->renewal, engine->options.secrets, err) != 0 ||
+        open_admin(engine, err) != 0 || gather_secrets(engine, err) != 0)
         return -1;
     if (atomic_load(&engine->stopping))
         return 0;
@@ -476,9 +383,8 @@ int engine_run(struct engine *engine, struct err *err)
         return atomic_load(&engine->stopping) ? 0 : -1;
     const struct subject whole = subject_of(engine);
     admin_show(engine->admin, &whole);
-    give_secrets(engine, true);
+    renewal_begin(&engine->renewal, &engine->plan, atomic_load(&engine->lane));
     engine->started_ms = clock_mono_ms();
-    engine->resolve_ms = engine->started_ms + RESOLVE_MS;
     if (start_lane(engine, atomic_load(&engine->lane), err) != 0)
         return -1;
     engine->watch = watch_new(engine->options.config);
