@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { TICKETS_MS = 10000, LOGIN_MS = 10000, SKEW_DOUBT_S = 60, SKEW_MOST_S = 300 };
@@ -33,7 +32,7 @@ static void tell_ticket(const struct examination *to, const struct kerberos_tick
     const long long skew = (long long)ticket->skew_s, size = skew < 0 ? -skew : skew;
     char lasts[48];
 
-    span_of_time(ticket->ends_s - (int64_t)time(NULL), lasts, sizeof lasts);
+    span_of_time(ticket->left_s, lasts, sizeof lasts);
     examined(to, "ticket", ticket->principal, to->kdc_reached ? ACTION_GOOD : ACTION_DOUBT,
              "for %s, renewed by us before it ends%s", lasts,
              to->kdc_reached

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000, NEWS_MS = 3000 };
+enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000, NEWS_MS = 3000, LOOK_MS = 30000, DRIFT_MS = 60000 };
 
 struct kerberos {
     pthread_mutex_t lock;
@@ -24,7 +24,7 @@ struct kerberos {
     unsigned references; /* the client and the thread */
     bool stop, has_tickets;
     int wake_fd;
-    int64_t tickets_end; /* seconds since 1970 */
+    int64_t ends_ms; /* of the tickets; monotonic */
     int64_t skew_s;
     int64_t began_ms; /* monotonic */
     char why[256];
@@ -148,8 +148,8 @@ static int fill_keytab(struct kerberos *kerberos, struct span bytes, struct err 
 /* ---- taking tickets: the thread ---- */
 
 /* New tickets into the cache. Between emptying and filling it a login may find it empty, and is repeated. */
-static krb5_error_code take_tickets(struct kerberos *kerberos, krb5_context context, int64_t *end,
-                                    int64_t *skew)
+static krb5_error_code take_tickets(struct kerberos *kerberos, krb5_context context, int64_t *life_s,
+                                    int64_t *skew_s)
 {
     krb5_principal principal = NULL;
     krb5_ccache cache = NULL;
@@ -165,8 +165,10 @@ static krb5_error_code take_tickets(struct kerberos *kerberos, krb5_context cont
         (code = krb5_cc_initialize(context, cache, credentials.client)) ||
         (code = krb5_cc_store_cred(context, cache, &credentials)))
         goto out;
-    *end = (int64_t)(uint32_t)credentials.times.endtime;
-    *skew = (int64_t)(uint32_t)credentials.times.authtime - (int64_t)time(NULL);
+    /* By the KDC's clock from end to end: ours may be years off, and be set later (a gateway that has just
+     * been switched on). */
+    *life_s = (int64_t)(uint32_t)credentials.times.endtime - (int64_t)(uint32_t)credentials.times.authtime;
+    *skew_s = (int64_t)(uint32_t)credentials.times.authtime - (int64_t)time(NULL);
 out:
     if (cache)
         krb5_cc_close(context, cache);
@@ -189,11 +191,11 @@ static int64_t attempt(struct kerberos *kerberos, int64_t *retry_ms)
 {
     krb5_context context = NULL;
     krb5_error_code code = krb5_init_context(&context);
-    int64_t end = 0, skew = 0, left;
+    int64_t life_s = 0, skew_s = 0;
     char why[sizeof kerberos->why] = "";
 
     if (!code)
-        code = take_tickets(kerberos, context, &end, &skew);
+        code = take_tickets(kerberos, context, &life_s, &skew_s);
     if (code == KRB5_REALM_UNKNOWN && clock_mono_ms() - kerberos->began_ms < NEWS_MS) {
         krb5_free_context(context);
         return RETRY_FIRST_MS; /* the library looks at its configuration once a second at most */
@@ -209,8 +211,8 @@ static int64_t attempt(struct kerberos *kerberos, int64_t *retry_ms)
     memcpy(kerberos->why, why, sizeof why);
     if (!code) {
         kerberos->has_tickets = true;
-        kerberos->tickets_end = end;
-        kerberos->skew_s = skew;
+        kerberos->ends_ms = clock_mono_ms() + life_s * 1000;
+        kerberos->skew_s = skew_s;
     }
     (void)pthread_mutex_unlock(&kerberos->lock);
     wake(kerberos);
@@ -220,8 +222,7 @@ static int64_t attempt(struct kerberos *kerberos, int64_t *retry_ms)
         return wait;
     }
     *retry_ms = RETRY_FIRST_MS;
-    left = (end - (int64_t)time(NULL)) * 1000;
-    return left > 1000 ? left * 4 / 5 : 500;
+    return life_s > 1 ? life_s * 800 : 500;
 }
 
 static void drop(struct kerberos *kerberos)
@@ -248,29 +249,57 @@ static void drop(struct kerberos *kerberos)
     free(kerberos);
 }
 
+bool kerberos_clock_was_set(int64_t *offset_ms, int64_t wall_ms, int64_t mono_ms)
+{
+    const int64_t offset = wall_ms - mono_ms, moved = offset - *offset_ms;
+
+    *offset_ms = offset;
+    return moved > DRIFT_MS || moved < -DRIFT_MS;
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Wait; true when it is time to stop. */
+static bool wait_for_stop(struct kerberos *kerberos, int64_t ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&kerberos->lock);
+    while (!kerberos->stop && pthread_cond_timedwait(&kerberos->stopped, &kerberos->lock, &until) == 0)
+        ;
+    bool stop = kerberos->stop;
+    (void)pthread_mutex_unlock(&kerberos->lock);
+    return stop;
+}
+
+/* Tickets that were taken while the clock was wrong seem ended, or not to have begun, once it is right: new
+ * ones are taken at once. */
 static void *run(void *argument)
 {
     struct kerberos *kerberos = argument;
-    int64_t retry_ms = RETRY_FIRST_MS;
+    int64_t retry_ms = RETRY_FIRST_MS, offset_ms = 0;
+    bool stop = false;
 
-    for (;;) {
-        int64_t wait_ms = attempt(kerberos, &retry_ms);
-        struct timespec until;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += wait_ms / 1000;
-        until.tv_nsec += wait_ms % 1000 * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
+    while (!stop) {
+        (void)kerberos_clock_was_set(&offset_ms, wall_ms(), clock_mono_ms());
+        for (int64_t left = attempt(kerberos, &retry_ms); left > 0 && !stop; left -= LOOK_MS) {
+            stop = wait_for_stop(kerberos, left < LOOK_MS ? left : LOOK_MS);
+            if (kerberos_clock_was_set(&offset_ms, wall_ms(), clock_mono_ms()))
+                break;
         }
-        (void)pthread_mutex_lock(&kerberos->lock);
-        while (!kerberos->stop && pthread_cond_timedwait(&kerberos->stopped, &kerberos->lock, &until) == 0)
-            ;
-        bool stop = kerberos->stop;
-        (void)pthread_mutex_unlock(&kerberos->lock);
-        if (stop)
-            break;
     }
     realms_remove(kerberos->realm, kerberos->kdcs);
     drop(kerberos);
@@ -370,7 +399,7 @@ void kerberos_stop(struct kerberos *kerberos)
 bool kerberos_ready(struct kerberos *kerberos, char *why, size_t room)
 {
     (void)pthread_mutex_lock(&kerberos->lock);
-    bool ready = kerberos->has_tickets && kerberos->tickets_end > (int64_t)time(NULL);
+    bool ready = kerberos->has_tickets && kerberos->ends_ms > clock_mono_ms();
     (void)snprintf(why, room, "%s", kerberos->why);
     (void)pthread_mutex_unlock(&kerberos->lock);
     return ready;
@@ -380,7 +409,8 @@ bool kerberos_ticket(struct kerberos *kerberos, struct kerberos_ticket *ticket)
 {
     (void)pthread_mutex_lock(&kerberos->lock);
     bool there = kerberos->has_tickets;
-    *ticket = (struct kerberos_ticket){.ends_s = kerberos->tickets_end, .skew_s = kerberos->skew_s};
+    *ticket = (struct kerberos_ticket){.left_s = (kerberos->ends_ms - clock_mono_ms()) / 1000,
+                                       .skew_s = kerberos->skew_s};
     (void)snprintf(ticket->principal, sizeof ticket->principal, "%s", kerberos->principal);
     (void)pthread_mutex_unlock(&kerberos->lock);
     return there;

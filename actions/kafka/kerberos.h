@@ -32,10 +32,14 @@ bool kerberos_ready(struct kerberos *kerberos, char *why, size_t room);
 /* What there is, for people. False without tickets. */
 struct kerberos_ticket {
     char principal[512];
-    int64_t ends_s; /* since 1970 */
+    int64_t left_s; /* how long it is still good */
     int64_t skew_s; /* by how much the KDC's clock was ahead of ours */
 };
 bool kerberos_ticket(struct kerberos *kerberos, struct kerberos_ticket *ticket);
+
+/* Was the clock set since the last call? `wall_ms` and `mono_ms` are the two clocks now, `*offset_ms` what
+ * was between them. Some seconds of drift do not count: Kerberos takes minutes. */
+bool kerberos_clock_was_set(int64_t *offset_ms, int64_t wall_ms, int64_t mono_ms);
 
 /* The name of the cache, for gss_krb5_ccache_name; lives as long as `kerberos`. */
 const char *kerberos_cache(const struct kerberos *kerberos);

@@ -30,6 +30,26 @@ static int give_password(char *out, int room, int writing, void *context)
     return (int)asked->password.size;
 }
 
+/* An encrypted key (PKCS#8) may ask for hours of hashing before it is found to be none. Other ways to derive
+ * the key than PBKDF2 are bounded by OpenSSL. */
+static int check_sealed(const unsigned char *data, long size, struct err *err)
+{
+    X509_SIG *sealed = d2i_X509_SIG(NULL, &data, size);
+    const X509_ALGOR *algorithm;
+    long left = STORE_MAX_ROUNDS;
+    int result = 0;
+
+    ERR_clear_error();
+    if (!sealed)
+        return 0; /* whoever reads it says what is wrong */
+    X509_SIG_get0(sealed, &algorithm, NULL);
+    if (store_take_rounds(algorithm, false, &left) != 0)
+        result = err_set(err, ERR_LIMIT, "the private key is encrypted with more than %d rounds",
+                         STORE_MAX_ROUNDS);
+    X509_SIG_free(sealed);
+    return result;
+}
+
 /* Fill `list` and say whether there is a private key among the blocks. */
 static int read_blocks(struct span bytes, STACK_OF(X509) * list, bool *has_key, struct err *err)
 {
@@ -58,6 +78,8 @@ static int read_blocks(struct span bytes, STACK_OF(X509) * list, bool *has_key, 
                              blocks + 1);
         else if (strstr(name, "PRIVATE KEY"))
             *has_key = true;
+        if (result == 0 && strcmp(name, PEM_STRING_PKCS8) == 0)
+            result = check_sealed(data, size, err);
         OPENSSL_free(name);
         OPENSSL_free(header);
         OPENSSL_clear_free(data, (size_t)size);
@@ -92,6 +114,9 @@ int store_read_pem(struct store *store, struct span bytes, struct span key_passw
                    struct err *err)
 {
     bool has_key = false;
+
+    if (span_starts_with(bytes, "\xef\xbb\xbf")) /* what some editors put first, and OpenSSL trips over */
+        bytes = (struct span){bytes.data + 3, bytes.size - 3};
     int result = read_blocks(bytes, store->trusted, &has_key, err);
 
     if (result != 0 || !has_key || !want_key)

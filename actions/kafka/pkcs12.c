@@ -12,7 +12,7 @@
 #include <openssl/x509.h>
 #include <pthread.h>
 
-enum { ITERATIONS_MAX = 5000000, DEPTH_MAX = 4 };
+enum { DEPTH_MAX = 4 };
 
 /* RC2-40 and its like, which old tools used, live in OpenSSL's provider "legacy". It is loaded into a library
  * context of its own, so that nothing else in the process gets to use it. */
@@ -35,8 +35,17 @@ struct password {
     int size;
 };
 
-/* How many rounds of hashing does this algorithm ask for? -1: too many, or not to be known. */
-static int check_iterations(const X509_ALGOR *algorithm)
+/* PBES2 (RFC 8018), and PBMAC1 (RFC 9579), which is of the same shape and newer than some OpenSSL. */
+static bool has_key_function(const ASN1_OBJECT *object)
+{
+    char name[32] = "";
+
+    (void)OBJ_obj2txt(name, sizeof name, object, 1);
+    return OBJ_obj2nid(object) == NID_pbes2 || strcmp(name, "1.2.840.113549.1.5.14") == 0;
+}
+
+/* -1: not to be known. */
+static long rounds_of(const X509_ALGOR *algorithm)
 {
     const ASN1_OBJECT *object;
     const void *value;
@@ -46,7 +55,7 @@ static int check_iterations(const X509_ALGOR *algorithm)
     X509_ALGOR_get0(&object, &type, &value, algorithm);
     if (type != V_ASN1_SEQUENCE)
         return -1;
-    if (OBJ_obj2nid(object) == NID_pbes2) {
+    if (has_key_function(object)) {
         PBE2PARAM *outer = ASN1_item_unpack(value, ASN1_ITEM_rptr(PBE2PARAM));
         PBKDF2PARAM *inner = NULL;
 
@@ -64,14 +73,27 @@ static int check_iterations(const X509_ALGOR *algorithm)
         rounds = parameters ? ASN1_INTEGER_get(parameters->iter) : -1;
         PBEPARAM_free(parameters);
     }
-    return rounds > 0 && rounds <= ITERATIONS_MAX ? 0 : -1;
+    return rounds > 0 ? rounds : -1;
+}
+
+int store_take_rounds(const X509_ALGOR *algorithm, bool strict, long *left)
+{
+    long rounds = rounds_of(algorithm);
+
+    ERR_clear_error();
+    if (rounds < 0)
+        return strict ? -1 : 0;
+    if (rounds > *left)
+        return -1;
+    *left -= rounds;
+    return 0;
 }
 
 static int refuse_iterations(struct err *err)
 {
     return err_set(err, ERR_LIMIT,
                    "the store is encrypted in a way that is not known, or with more than %d rounds",
-                   ITERATIONS_MAX);
+                   STORE_MAX_ROUNDS);
 }
 
 static int cannot_decrypt(const char *what, const char *property, struct err *err)
@@ -92,6 +114,7 @@ struct walk {
     struct store *store;
     struct password password, key_password;
     bool want_key;
+    long rounds_left;
     struct err *err;
 };
 
@@ -111,7 +134,7 @@ static int read_sealed_key(struct walk *walk, const PKCS12_SAFEBAG *bag)
     int result;
 
     X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(bag), &algorithm, NULL);
-    if (check_iterations(algorithm) != 0)
+    if (store_take_rounds(algorithm, true, &walk->rounds_left) != 0)
         return refuse_iterations(walk->err);
     info = PKCS12_decrypt_skey_ex(bag, walk->key_password.data, walk->key_password.size, library, NULL);
     if (!info)
@@ -197,7 +220,7 @@ static int read_part(struct walk *walk, PKCS7 *part)
         }
     } else if (PKCS7_type_is_encrypted(part)) {
         if (!part->d.encrypted || !part->d.encrypted->enc_data ||
-            check_iterations(part->d.encrypted->enc_data->algorithm) != 0)
+            store_take_rounds(part->d.encrypted->enc_data->algorithm, true, &walk->rounds_left) != 0)
             return refuse_iterations(walk->err);
         bags = PKCS12_unpack_p7encdata(part, walk->password.data, walk->password.size);
         if (!bags)
@@ -212,15 +235,22 @@ static int read_part(struct walk *walk, PKCS7 *part)
 
 /* The MAC tells a wrong password before anything is decrypted. Some tools write "no password" as none, some
  * as an empty one. */
-static int check_mac(PKCS12 *pkcs12, struct password *password, struct err *err)
+static int check_mac(PKCS12 *pkcs12, struct walk *walk)
 {
     const ASN1_INTEGER *rounds = NULL;
+    const X509_ALGOR *algorithm = NULL;
+    const ASN1_OBJECT *object;
+    struct password *password = &walk->password;
+    long count;
 
     if (!PKCS12_mac_present(pkcs12))
         return 0;
-    PKCS12_get0_mac(NULL, NULL, NULL, &rounds, pkcs12);
-    if (rounds && (ASN1_INTEGER_get(rounds) < 1 || ASN1_INTEGER_get(rounds) > ITERATIONS_MAX))
-        return refuse_iterations(err);
+    PKCS12_get0_mac(NULL, &algorithm, NULL, &rounds, pkcs12);
+    X509_ALGOR_get0(&object, NULL, NULL, algorithm);
+    count = has_key_function(object) ? rounds_of(algorithm) : rounds ? ASN1_INTEGER_get(rounds) : 1;
+    if (count < 1 || count > walk->rounds_left / 2)
+        return refuse_iterations(walk->err);
+    walk->rounds_left -= 2 * count;
     if (PKCS12_verify_mac(pkcs12, password->data, password->size) == 1)
         return 0;
     if (password->size == 0) {
@@ -228,10 +258,10 @@ static int check_mac(PKCS12 *pkcs12, struct password *password, struct err *err)
         if (PKCS12_verify_mac(pkcs12, password->data, 0) == 1)
             return 0;
         ERR_clear_error();
-        return err_set(err, ERR_SECRET, "the store needs its password");
+        return err_set(walk->err, ERR_SECRET, "the store needs its password");
     }
     ERR_clear_error();
-    return err_set(err, ERR_SECRET, "the password of the store is wrong, or the store is damaged");
+    return err_set(walk->err, ERR_SECRET, "the password of the store is wrong, or the store is damaged");
 }
 
 static struct password password_of(struct span text)
@@ -259,7 +289,8 @@ int store_read_pkcs12(struct store *store, struct span bytes, struct span passwo
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     const unsigned char *at = (const unsigned char *)bytes.data;
-    struct walk walk = {store, password_of(password), password_of(key_password), want_key, err};
+    struct walk walk = {store,    password_of(password), password_of(key_password),
+                        want_key, STORE_MAX_ROUNDS,      err};
     PKCS12 *pkcs12;
     int result;
 
@@ -273,7 +304,7 @@ int store_read_pkcs12(struct store *store, struct span bytes, struct span passwo
         ERR_clear_error();
         return err_set(err, ERR_SYNTAX, "the store is damaged");
     }
-    result = check_mac(pkcs12, &walk.password, err);
+    result = check_mac(pkcs12, &walk);
     if (result == 0 && key_password.size == 0)
         walk.key_password = walk.password;
     if (result == 0)

@@ -45,6 +45,12 @@ int store_read_pkcs12(struct store *store, struct span bytes, struct span passwo
 int store_read_jks(struct store *store, struct span bytes, struct span password, struct span key_password,
                    bool want_key, struct err *err);
 
+/* Rounds of hashing that a store may ask for, all its parts together: some seconds, where an honest one takes
+ * a fraction of one. Takes what `algorithm` asks for from `*left`. 0; -1 when it is more than is left, or not
+ * to be known and `strict`. */
+enum { STORE_MAX_ROUNDS = 5000000 };
+int store_take_rounds(const X509_ALGOR *algorithm, bool strict, long *left);
+
 /* Take a certificate in DER into `list`: 0, or -1 with `err`. */
 int store_add_der(STACK_OF(X509) * list, struct span der, struct err *err);
 

@@ -97,6 +97,8 @@ def clocks_apart_are_named(folder, cleanup):
     action = Action(gssapi(kafka, "alice", **{"sasl.kerberos.krb5.kdc": f"127.0.0.1:{port}"}))
     cleanup.callback(action.kill)
     action.open().wait("state 0 AWAY .*the broker refuses our Kerberos ticket: clocks more than 5 minutes apart")
+    action.tell("examine", "open")
+    action.wait("step clock BAD : the KDC's is \\d+ s (ahead of|behind) ours, and Kerberos allows 300: set the time")
     action.end()
 
 

@@ -155,10 +155,25 @@ static void nothing_gets_into_the_configuration_by_a_name(void **state)
     assert_int_equal(realms_check_kdcs(SPAN("k\n}"), &err), -1);
 }
 
+static void a_clock_that_is_set_is_noticed(void **state)
+{
+    const int64_t hour = 3600000, year_2026 = 1790000000000;
+    int64_t offset = 0;
+
+    (void)state;
+    assert_false(kerberos_clock_was_set(&offset, 5000, 1000)); /* from nothing: 1970 */
+    assert_false(kerberos_clock_was_set(&offset, 5000 + hour, 1000 + hour));
+    assert_true(kerberos_clock_was_set(&offset, year_2026, 1000 + 2 * hour)); /* the network is there */
+    assert_false(kerberos_clock_was_set(&offset, year_2026 + hour, 1000 + 3 * hour));
+    assert_false(kerberos_clock_was_set(&offset, year_2026 + 2 * hour + 20000, 1000 + 4 * hour)); /* drift */
+    assert_true(kerberos_clock_was_set(&offset, year_2026, 1000 + 5 * hour));                     /* back */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_keytab_gives_its_keys),
+        cmocka_unit_test(a_clock_that_is_set_is_noticed),
         cmocka_unit_test(holes_are_skipped_and_names_escaped),
         cmocka_unit_test(what_is_no_keytab_is_named),
         cmocka_unit_test(the_principal_must_be_in_the_keytab),

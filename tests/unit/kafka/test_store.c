@@ -2,6 +2,11 @@
 #include "material.h"
 #include "store.h"
 
+#include "base/buf.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -227,6 +232,127 @@ static void a_key_of_another_certificate_is_named(void **state)
     report_done(&report);
 }
 
+/* ---- stores made to keep us busy ---- */
+
+/* A store of one part for each of `parts`, each encrypted with `rounds`; without a MAC. */
+static struct wiped *store_of_parts(int parts, int rounds)
+{
+    STACK_OF(PKCS7) *safes = sk_PKCS7_new_null();
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    unsigned char *der = NULL;
+
+    for (int i = 0; i < parts; i++) {
+        STACK_OF(PKCS12_SAFEBAG) *bags = NULL;
+
+        (void)PKCS12_add_key(&bags, key, 0, 1, -1, NULL);
+        (void)PKCS12_add_safe(&safes, bags, NID_aes_256_cbc, rounds, "store");
+        sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+    }
+    PKCS12 *pkcs12 = PKCS12_add_safes(safes, 0);
+    int size = i2d_PKCS12(pkcs12, &der);
+    struct wiped *bytes = wiped_new((struct span){(char *)der, (size_t)size});
+
+    OPENSSL_free(der);
+    PKCS12_free(pkcs12);
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    EVP_PKEY_free(key);
+    return bytes;
+}
+
+static void a_store_may_not_ask_for_minutes_in_small_parts(void **state)
+{
+    struct wiped *few = store_of_parts(2, 100000), *many = store_of_parts(60, 100000);
+    struct store store;
+    struct err err = {0};
+
+    (void)state;
+    (void)store_read(&store, wiped_reveal(few), text("store"), text(""), false, &err);
+    assert_int_not_equal(err.code, ERR_LIMIT);
+    store_done(&store);
+    assert_int_equal(store_read(&store, wiped_reveal(many), text("store"), text(""), false, &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    store_done(&store);
+    wiped_free(few);
+    wiped_free(many);
+}
+
+/* An encrypted key of 65,535 rounds, whose number is then made 8,388,607. */
+static struct wiped *key_of_many_rounds(void)
+{
+    static const unsigned char few[] = {0x02, 0x03, 0x00, 0xff, 0xff};
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    PKCS8_PRIV_KEY_INFO *clear = EVP_PKEY2PKCS8(key);
+    X509_SIG *sealed = PKCS8_encrypt(-1, EVP_aes_256_cbc(), "key", 3, NULL, 0, 65535, clear);
+    unsigned char *der = NULL;
+    int size = i2d_X509_SIG(sealed, &der);
+    unsigned char *at = memmem(der, (size_t)size, few, sizeof few);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *pem;
+
+    assert_non_null(at);
+    at[2] = 0x7f;
+    (void)PEM_write_bio(bio, PEM_STRING_PKCS8, "", der, size);
+    long length = BIO_get_mem_data(bio, &pem);
+    struct wiped *bytes = wiped_new((struct span){pem, (size_t)length});
+    BIO_free(bio);
+    OPENSSL_free(der);
+    X509_SIG_free(sealed);
+    PKCS8_PRIV_KEY_INFO_free(clear);
+    EVP_PKEY_free(key);
+    return bytes;
+}
+
+static void a_key_may_not_ask_for_minutes(void **state)
+{
+    struct wiped *bytes = key_of_many_rounds();
+    struct store store;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(store_read(&store, wiped_reveal(bytes), text(""), text("key"), true, &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    store_done(&store);
+    wiped_free(bytes);
+}
+
+/* ---- odd ones ---- */
+
+static void a_byte_order_mark_is_passed_over(void **state)
+{
+    struct wiped *pem = file("root.pem");
+    struct buf marked = BUF_INIT;
+    struct store store;
+    struct err err = {0};
+
+    (void)state;
+    buf_text(&marked, "\xef\xbb\xbf");
+    buf_span(&marked, wiped_reveal(pem));
+    assert_int_equal(store_read(&store, buf_view(&marked), text(""), text(""), false, &err), 0);
+    assert_int_equal(sk_X509_num(store.trusted), 1);
+    store_done(&store);
+    buf_done(&marked);
+    wiped_free(pem);
+}
+
+/* The same certificate over and over, in each format that can hold it: refused, and soon. */
+static void ten_thousand_certificates_are_too_many(void **state)
+{
+    struct wiped *pem = file("root.pem");
+    struct buf many = BUF_INIT;
+    struct store store;
+    struct err err = {0};
+
+    (void)state;
+    for (int i = 0; i < 10000; i++)
+        buf_span(&many, wiped_reveal(pem));
+    assert_int_equal(store_read(&store, buf_view(&many), text(""), text(""), false, &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_null(store_bytes(buf_view(&many), &err)); /* as the value of a property it is too large already */
+    store_done(&store);
+    buf_done(&many);
+    wiped_free(pem);
+}
+
 int main(void)
 {
     enum { ROWS = sizeof rows / sizeof *rows };
@@ -236,6 +362,10 @@ int main(void)
         cmocka_unit_test(the_full_chain_comes_leaf_first_without_its_root),
         cmocka_unit_test(key_and_chain_may_stand_apart),
         cmocka_unit_test(a_key_of_another_certificate_is_named),
+        cmocka_unit_test(a_store_may_not_ask_for_minutes_in_small_parts),
+        cmocka_unit_test(a_key_may_not_ask_for_minutes),
+        cmocka_unit_test(a_byte_order_mark_is_passed_over),
+        cmocka_unit_test(ten_thousand_certificates_are_too_many),
     };
     struct CMUnitTest tests[ROWS + sizeof others / sizeof *others];
 
