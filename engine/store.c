@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 enum {
-    GROUP_ITEMS = 20000,    /* rows and numbers in one transaction: so that nobody waits long */
-    GROUP_BYTES = 16 << 20, /* of rows */
-    GATHER_MS = 50,         /* what only drops may wait for more of its like */
-    GATHER_ITEMS = 10000,   /* but then it goes */
+    GROUP_ITEMS = 20000,   /* rows and numbers in one transaction: so that nobody waits long */
+    GROUP_BYTES = 4 << 20, /* of rows: the log and the reserve are made for that */
+    GATHER_MS = 50,        /* what only drops may wait for more of its like */
+    GATHER_ITEMS = 10000,  /* but then it goes */
     TICK_MS = 1000,
 };
 

@@ -17,7 +17,7 @@ enum {
     BACK_OFF_MS = 100, /* after an error; doubled up to the next */
     BACK_OFF_MOST = 5000,
     CHECK_MOST = 64 << 20, /* bytes of a database that is looked through at each start */
-    LOG_PAGES = 2000,      /* of 8 KiB: then the log is brought into the file */
+    LOG_PAGES = 1000,      /* of 8 KiB: then the log is brought into the file */
     FREE_PAGES = 1024,     /* more than these, and more than a quarter of all: the file is made smaller */
 };
 
@@ -34,7 +34,7 @@ static const char setup[] =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA wal_autocheckpoint = 0;" /* ours to do, and to see fail */
-    "PRAGMA journal_size_limit = 16777216;"
+    "PRAGMA journal_size_limit = 8388608;"
     "PRAGMA cache_size = -4096;"
     "PRAGMA temp_store = MEMORY;"
     "PRAGMA secure_delete = OFF;"
@@ -435,10 +435,11 @@ int base_checkpoint(struct base *base, bool all)
 bool base_shrink(struct base *base)
 {
     int64_t free_pages = 0, pages = 0;
+    const bool urgent = !base_has_room(base); /* on a full disk any page counts */
 
     if (base_number(base, SQL_FREE_PAGES, &free_pages) != SQLITE_OK ||
-        base_number(base, SQL_PAGES, &pages) != SQLITE_OK || free_pages < FREE_PAGES ||
-        free_pages < pages / 4)
+        base_number(base, SQL_PAGES, &pages) != SQLITE_OK || free_pages == 0 ||
+        (!urgent && (free_pages < FREE_PAGES || free_pages < pages / 4)))
         return false;
     sqlite3_stmt *statement = base_sql(base, SQL_SHRINK);
     int code = SQLITE_ROW;

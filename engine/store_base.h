@@ -125,7 +125,8 @@ int64_t base_size(const struct base *base); /* file and log, in bytes */
 bool base_was_here(const char *path); /* a store has its files here: it is not somebody's else */
 int base_reserve_init(struct base *base, struct err *err);
 void base_reserve_done(struct base *base);
-/* Give up the room kept for deleting. */
+/* Give up the room kept for deleting, first of all for the log: its room is free afterwards. Outside of
+ * transactions. */
 void base_give_reserve(struct base *base);
 bool base_has_room(struct base *base); /* tries to have it back, once a second */
 

@@ -13,7 +13,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { RESERVE = 4 << 20, AGAIN_MS = 1000 };
+/* As much as the log may hold: all of it must find room in the file before it can begin anew. */
+enum { RESERVE = 16 << 20, AGAIN_MS = 1000 };
 
 static int open_beside(const char *path, const char *suffix, struct err *err)
 {
@@ -85,6 +86,9 @@ void base_give_reserve(struct base *base)
     if (base->has_reserve && ftruncate(base->reserve, 0) == 0)
         base->has_reserve = false;
     base->reserve_ms = clock_mono_ms() + AGAIN_MS;
+    if (base->db &&
+        sqlite3_wal_checkpoint_v2(base->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+        base->log_pages = 0;
 }
 
 bool base_has_room(struct base *base)

@@ -50,10 +50,11 @@ static bool is_idle(struct store *store)
 static void tidy(struct store *store)
 {
     struct err err = {0};
-    int code = base_checkpoint(&store->base, true);
+    bool more = base_checkpoint(&store->base, true) == SQLITE_OK && base_shrink(&store->base);
+    const int code = base_checkpoint(&store->base, true); /* only now is the file smaller */
 
-    if (code == SQLITE_OK && base_has_room(&store->base) && base_shrink(&store->base))
-        store->tick_ms = 0; /* there may be more of it */
+    if (more)
+        store->tick_ms = 0;
     if (base_is_broken(code)) {
         (void)base_err(&store->base, code, &err);
         base_close(&store->base, code, &err);
@@ -82,7 +83,7 @@ void store_tick(struct store *store)
     }
     if (store->retries && store->base.db)
         send_again(store);
-    if (store->base.db && is_idle(store))
+    if (store->base.db && (is_idle(store) || !base_has_room(&store->base)))
         tidy(store);
     tell_letters(store, now);
     (void)pthread_mutex_lock(&store->lock);

@@ -219,10 +219,11 @@ int store_attempt(struct store *store, struct store_job *jobs, bool *more, struc
     const bool full = base_is_full(base, code);
     if (full) {
         (void)err_set(err, ERR_IO, "%s: the disk is full", store->path);
-        base_give_reserve(base);
     }
     if (begun)
         (void)base_do(base, SQL_ROLLBACK);
+    if (full)
+        base_give_reserve(base);
     finish(store, false, write);
     if (base_is_broken(code)) {
         if (worked)
