@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import adminlib
 from awslib import private, quiet
 from broker import Broker, Failed
 from secretslib import Fake, check, main, make_certificate, wait_for
@@ -154,17 +155,6 @@ class Daemon:
         self.made.said += f"\n---- log\n{self.log()}\n---- systemd\n{self.told}"
 
 
-def ask_admin(folder, path):
-    with socket.socket(socket.AF_UNIX) as wire:
-        wire.settimeout(30)
-        wire.connect(f"{folder}/admin")
-        wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        text = b""
-        while part := wire.recv(65536):
-            text += part
-    return text.decode(errors="replace")
-
-
 def the_daemon_shows_none(folder):
     with house(folder) as made:
         daemon = Daemon(made)
@@ -175,7 +165,7 @@ def the_daemon_shows_none(folder):
             for n, name in enumerate(("files", "creds", "v", "a"), 1):
                 link.publish(f"{name}/1", b'{"n":1}', mid=n)
             for path in ("/metrics", "/healthz", "/readyz", "/rules", "/secrets", "/status"):
-                made.said += f"\n---- {path}\n" + ask_admin(folder, path)
+                made.said += f"\n---- {path}\n{adminlib.get(folder + '/admin', path)}"
             made.run("secrets", "-c", "c.yaml")
             made.run("status", "-c", "c.yaml")
             # No file of ours is a core: nothing is dumped, and secrets' pages are left out of what would be.

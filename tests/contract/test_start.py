@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import adminlib
 from broker import Broker
 from secretslib import CANARY, Failed, Fake, check, main, wait_for
 
@@ -35,7 +36,7 @@ class Stage:
                 json.dump(document, file)
         with open(f"{folder}/c.yaml", "w", encoding="utf-8") as file:
             file.write(f"mqtt:\n  url: mqtt://127.0.0.1:{self.broker.port}\n{mqtt}\nrules: rules\nsecrets: {{{more}"
-                       f"backends: {json.dumps(backends)}}}\nlog: {{level: debug}}\n")
+                       f"backends: {json.dumps(backends)}}}\nlog: {{level: debug}}\nadmin: {{listen: 'unix:{folder}/admin'}}\n")
         self.notices, self.status = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
         self.notices.bind(f"{folder}/notify")
         self.notices.setblocking(False)
@@ -154,6 +155,8 @@ def a_backend_that_is_away_is_waited_for(folder):
         wait_for(lambda: "waiting for 4 secrets" in stage.log(), "the line that it waits")
         stage.broker.nobody(2)
         check("STATUS=waiting for secrets" in stage.told(), stage.told())
+        status, why = adminlib.get(f"{folder}/admin", "/readyz")
+        check(status == 503 and "secrets" in why, f"{status} {why}")
         fake = vault(port)
         stage.broker.accept(120).connack()
         check(stage.log().count("waiting for") == 1 and stage.log().count("all secrets that") == 1, stage.log())
