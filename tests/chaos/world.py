@@ -11,7 +11,7 @@ import time
 
 import lib
 from devices import Device, Devices
-from lib import ROOT, Failed, Mosquitto, Process, check, rule, wait_for
+from lib import ROOT, Mosquitto, Process, check, rule, wait_for
 from proxy import Proxy
 
 DEVICES = 8
@@ -305,4 +305,13 @@ def build(preset):
     lib.PROGRAM = os.path.join(folder, "topicrule")
 
 
-__all__ = ["Failed", "World", "build"]
+def test_bed(folder, cleanup):
+    """A Kafka of our own, unless there is one."""
+    if os.environ.get("KAFKA_DIR"):
+        return
+    own = os.path.join(folder, "kafka")
+    done = subprocess.run([lib.TESTBED, "start", own], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        lib.skip(f"no Kafka: {done.stdout}{done.stderr}")
+    cleanup.callback(subprocess.run, [lib.TESTBED, "stop", own], check=False)
+    os.environ["KAFKA_DIR"] = own
