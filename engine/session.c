@@ -24,6 +24,7 @@ enum {
     STEADY_MS = 10000,      /* a connection that held this long was a good one */
     UNDISPUTED_MS = 600000, /* and after this long nobody else wants our id any more */
     FINISH_MS = 2000,       /* for the broker to close after we did */
+    DOUBT_ROUNDS = 10,      /* attempts, after which a broker may no longer know MQTT 5 */
     REPEAT_MS = 60000,      /* the same problem is logged again after this */
     ORPHANS_MS = 1000,      /* a new connection waits so long for what the last one has read */
 };
@@ -137,12 +138,14 @@ static int64_t next_attempt(struct session *session, bool was_up)
 }
 
 /* A broker that closes without an answer may be one that does not know MQTT 5: try the other next. Only one
- * that says so is believed for good. */
+ * that says so is believed for good; one that has spoken MQTT 5 is more likely to be just starting, and what
+ * it has queued for MQTT 5 comes without identifiers under the other, a copy for each filter. */
 static void choose_protocol(struct session *session, bool was_up)
 {
     if (was_up || session->old_for_good)
         session->old_protocol = session->old_for_good;
-    else if (session->asked && !session->refused && !session->tls_failed)
+    else if (session->asked && !session->refused && !session->tls_failed &&
+             (!session->spoke_v5 || session->attempt >= DOUBT_ROUNDS))
         session->old_protocol = !session->old_protocol;
 }
 

@@ -90,6 +90,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
         return;
     }
     atomic_store(&session->in_doubt, false);
+    session->spoke_v5 |= !session->old_protocol;
     redelivery_connected(session->redelivery, resumed, session->broker);
     copies_forget(&session->copies);
     session->passed_over = 0;

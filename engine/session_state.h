@@ -44,6 +44,7 @@ struct session {
     unsigned attempt; /* since the last connection that held */
     unsigned takeovers;
     bool old_protocol, old_for_good;
+    bool spoke_v5; /* a broker has let us in with MQTT 5 */
     bool taken_over;
     int64_t due_ms;      /* DOWN: next attempt; CONNECTING, FINISHING: deadline */
     int64_t patience_ms; /* DOWN: the next attempt waits for orphans until then */

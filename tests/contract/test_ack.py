@@ -442,6 +442,14 @@ def falls_back_when_mqtt_5_is_not_answered(cleanup):
     falls_back_to_mqtt_3(cleanup, False)
 
 
+def stays_with_mqtt_5_once_spoken(cleanup):
+    """Not answered by a broker that has spoken it: that is just starting, or something before it."""
+    stage = Stage(cleanup)
+    stage.link.close()
+    stage.broker.accept().close()
+    assert stage.broker.accept().connect.level == 5
+
+
 def new_session_keeps_what_nobody_else_has(cleanup):
     """The broker has forgotten us: what waited for another attempt is still sent."""
     stage = Stage(cleanup)
