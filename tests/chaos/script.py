@@ -24,7 +24,7 @@ ACTORS = {
     "tokafka": ((5, 15), {"reset": (3, 0.0, 0.0), "stall": (2, 0.5, 8.0), "refuse": (1, 0.5, 6.0), "mute": (1, 0.5, 6.0)}),
     "disk": ((10, 30), {"full": (3, 1.0, 10.0), "half": (1, 1.0, 5.0), "error": (2, 1.0, 8.0), "sync": (2, 1.0, 8.0),
                         "power": (3, 5.0, 5.0)}),
-    "records": ((2, 8), {"large": (2, 0, 0), "partition": (2, 0, 0), "broken": (1, 0, 0)}),
+    "records": ((2, 8), {"large": (2, 0, 0), "partition": (2, 0, 0), "dead": (2, 0, 0), "broken": (1, 0, 0)}),
     "rules": ((20, 50), {"change": (1, 0.0, 0.0)}),
 }
 STORE_WORDS = {"full": "f", "half": "h", "error": "e", "sync": "s"}
@@ -259,6 +259,9 @@ class Actors:
 
     def records_partition(self, _duration):
         self.world.hostile["partition"].limit += 5
+
+    def records_dead(self, _duration):
+        self.world.hostile["dead"].limit += 5
 
     def records_broken(self, _duration):
         self.world.hostile["broken"].limit += 5

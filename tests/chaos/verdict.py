@@ -51,15 +51,21 @@ def original(text):
         return ""
 
 
-def count(kafka, stream, topics):
+def dead_reading(text):
+    """The reading that a dead letter holds: in its record, or in the message it was made from."""
+    letter = json.loads(text)
+    return letter.get("record", {}).get("payload") or json.dumps(letter.get("message", letter))
+
+
+def count(kafka, stream, topics, dead=()):
     names = {device.name: device for device in stream.devices}
     result = Count(stream.name, sum(device.acknowledged for device in stream.devices), stream.end != "nowhere")
     if not result.asserted:
         return result
     seen = {name: collections.Counter() for name in names}
     highest, run_of = {}, {}
-    for topic in topics:
-        for partition, text in records(kafka, topic):
+    for topic in topics or ["dead letters"]:
+        for partition, text in records(kafka, topic) if topics else ((0, dead_reading(letter)) for letter in dead):
             if stream.end == "error":
                 text = original(text)
             device, number = DEVICE.search(text), NUMBER.search(text)
@@ -94,8 +100,9 @@ def count(kafka, stream, topics):
 def count_all(world):
     counts = []
     for stream in world.streams:
-        topics = [stream.topic] if stream.topic else sorted(world.made)
-        counts.append(count(world.kafka, stream, topics))
+        topics = [stream.topic] if stream.topic else sorted(world.made, key=lambda name: int(name.rsplit('.', 1)[1]))
+        dead = world.dead_letters() if stream.end == "dead" else ()
+        counts.append(count(world.kafka, stream, [] if stream.end == "dead" else topics, dead))
     return counts
 
 
@@ -104,7 +111,7 @@ def wait_drained(world, quiet, say):
     partitions = {world.main: 4, world.tenth: 2, world.guarded: 1, world.errors: 1, **{topic: 1 for topic in world.made}}
     wanted = {}
     for stream in world.streams:
-        if stream.topic:
+        if stream.topic and stream.end != "dead":
             wanted[stream.topic] = wanted.get(stream.topic, 0) + sum(device.acknowledged // stream.step for device in stream.devices)
     wanted.update({topic: 1 for topic in world.made})
     last, since, told = None, time.monotonic(), 0.0

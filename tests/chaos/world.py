@@ -222,15 +222,17 @@ class World:
         guarded = Device("guard", lambda n: (b"plant/guard/guarded", f'{{"d":"guard","n":{n}}}'.encode()), max(1, self.options.rate / 50))
         large = Device("large", lambda n: (b"hostile/large", f'{{"d":"large","n":{n},"x":"{"x" * 3000}"}}'.encode()))
         bad = Device("partition", lambda n: (b"hostile/partition", f'{{"d":"partition","n":{n},"p":"seven"}}'.encode()))
+        dead = Device("dead", lambda n: (b"hostile/dead", f'{{"d":"dead","n":{n},"p":"eight"}}'.encode()))
         broken = Device("broken", lambda n: (b"hostile/broken", b'{"d":"broken","n":' + str(n).encode() + b',"x":[}\xff'))
         self.lost_topics = Device("unknown", lambda n: (b"hostile/unknown",
                                                         f'{{"d":"unknown","n":{n},"t":"{self.unknown}.{n // 10}"}}'.encode()))
-        self.hostile = {"large": large, "partition": bad, "broken": broken, "unknown": self.lost_topics}
+        self.hostile = {"large": large, "partition": bad, "dead": dead, "broken": broken, "unknown": self.lost_topics}
         self.streams = [Stream("readings", readings, self.main), Stream("every tenth", readings, self.tenth, 10),
                         Stream("guarded topic", [guarded], self.guarded), Stream("too large", [large], self.errors, end="error"),
                         Stream("bad template", [bad], self.errors, end="error"),
+                        Stream("dead letters", [dead], None, end="dead"),
                         Stream("unknown topic", [self.lost_topics], None), Stream("broken JSON", [broken], None, end="nowhere")]
-        return readings + [guarded, large, bad, broken, self.lost_topics]
+        return readings + [guarded, large, bad, dead, broken, self.lost_topics]
 
     # rules and secrets
 
@@ -249,6 +251,7 @@ class World:
             "guarded": document("SELECT d, n FROM 'plant/+/guarded'", self.guarded, key="${d}"),
             "large": document("SELECT * FROM 'hostile/large'", self.small, error_topic=self.errors),
             "partition": document("SELECT * FROM 'hostile/partition'", self.main, partition="${p}", error_topic=self.errors),
+            "dead": document("SELECT * FROM 'hostile/dead'", self.main, partition="${p}"),
             "broken": document("SELECT n FROM 'hostile/broken' WHERE n > 0", self.main),
             "unknown": document("SELECT d, n FROM 'hostile/unknown'", "${t}", key="${d}"),
         }
@@ -277,6 +280,12 @@ class World:
         with open(os.open(self.secret + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(self.password)
         os.rename(self.secret + ".new", self.secret)
+
+    def dead_letters(self):
+        """Their readings, as text."""
+        done = subprocess.run([lib.PROGRAM, "dead", "export", "-c", self.daemon.conf], check=False, capture_output=True, text=True)
+        check(done.returncode in (0, 1), f"topicrule dead export: {done.stderr}")
+        return done.stdout.splitlines()
 
     # Kafka
 
