@@ -93,8 +93,7 @@ class Actors:
                 self.done[f"{actor}.{name}"] = self.done.get(f"{actor}.{name}", 0) + 1
             except Exception as error:  # pylint: disable=broad-exception-caught
                 self.errors.append(f"{actor}.{name}: {error!r}")
-                self.over.set()
-                return
+                self.say(f"         {actor}.{name} could not be done: {error!r}")
 
     # the daemon; the one lock keeps its starts and stops apart from those of disk.power and rules.change
 
