@@ -2,6 +2,7 @@
 
 #include "keytab.h"
 #include "realms.h"
+#include "threads.h"
 
 #include "base/clock.h"
 
@@ -303,6 +304,7 @@ static void *run(void *argument)
     }
     realms_remove(kerberos->realm, kerberos->kdcs);
     drop(kerberos);
+    threads_less();
     return NULL;
 }
 
@@ -312,11 +314,14 @@ static int start_thread(struct kerberos *kerberos)
     pthread_t thread;
     int failed;
 
+    threads_more();
     (void)sigfillset(&all); /* signals belong to the lanes */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&thread, NULL, run, kerberos);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!failed)
+    if (failed)
+        threads_less();
+    else
         (void)pthread_detach(thread);
     return failed;
 }
