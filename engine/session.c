@@ -170,7 +170,7 @@ static void drop(struct session *session)
     session->due_ms = session->now_ms + next_attempt(session, was_up);
     choose_protocol(session, was_up);
     if (was_up)
-        session->patience_ms = session->now_ms + (hold_ms > 0 ? hold_ms : ORPHANS_MS);
+        session->patience_ms = session->now_ms + (hold_ms > 0 && hold_ms < ORPHANS_MS ? hold_ms : ORPHANS_MS);
     mosquitto_destroy(session->mosq);
     session->mosq = NULL;
     session->fd = -1;
