@@ -37,7 +37,8 @@ class House:
         os.mkdir(f"{folder}/rules")
         for name in ("files", "creds", "v", "a"):
             rule = {"sql": f"SELECT *, {get(name + ':login')} AS s FROM '{name}/#'", "awsIotSqlVersion": "2016-03-23",
-                    "actions": [{"kafka": {"topic": "t-${" + get(name + ":topic") + "}", "clientProperties": {
+                    "actions": [{"kafka": {"topic": "t", "key": "${" + get(name + ":key") + "}",
+                                           "headers": [{"key": "h", "value": "${" + get(name + ":key") + "}"}], "clientProperties": {
                         **KAFKA, "sasl.plain.password": "${" + get(name + ":login") + "}"}}}]}
             with open(f"{folder}/rules/{name}.json", "w", encoding="utf-8") as file:
                 json.dump(rule, file)
@@ -56,7 +57,7 @@ class House:
 
     def fill(self):
         for folder in ("store", "credentials"):
-            for name in ("login", "topic"):
+            for name in ("login", "key"):
                 private(self.folder, "new", self.value(folder + name))
                 os.rename(f"{self.folder}/new", f"{self.folder}/{folder}/{name}.json")
 
@@ -164,6 +165,8 @@ def the_daemon_shows_none(folder):
             link.subscribes(1)
             for n, name in enumerate(("files", "creds", "v", "a"), 1):
                 link.publish(f"{name}/1", b'{"n":1}', mid=n)
+            daemon.wait_said("records wait on the disk", 4)
+            link.pubacks(range(1, 5))
             for path in ("/metrics", "/healthz", "/readyz", "/rules", "/secrets", "/status"):
                 made.said += f"\n---- {path}\n{adminlib.get(folder + '/admin', path)}"
             made.run("secrets", "-c", "c.yaml")
