@@ -26,12 +26,12 @@ def forms(canary):
 
 
 def memory_of(pid):
-    """(what it is, bytes) of each mapping that can be read."""
+    """(what it is, where, bytes) of each mapping that can have been written."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
         for line in maps:
             area, rights, _, _, _, *name = line.split(maxsplit=5)
             start, end = (int(part, 16) for part in area.split("-"))
-            if rights[0] != "r" or end - start > HUGE or name[:1] in (["[vvar]\n"], ["[vsyscall]\n"]):
+            if rights[:2] != "rw" or end - start > HUGE:
                 continue
             for at in range(start, end, 1 << 24):
                 try:

@@ -186,8 +186,8 @@ struct action_type {
 
     /* Try what a client of these settings needs, one thing after another: names, connections, certificates,
      * login, and rights on the streams of the actions that share it: `constants[0]` to `[count - 1]`, each
-     * as for check. Nothing is delivered. Blocks, a minute at most, so never on a lane; `settings` are
-     * expanded. NULL: there is nothing to try. */
+     * as for check. Nothing is delivered. Blocks, for a minute or so at worst, so never on a lane; `settings`
+     * are expanded. NULL: there is nothing to try. */
     void (*examine)(const struct span *const *constants, size_t count, const struct action_settings *settings,
                     void (*step)(void *context, const struct action_step *step), void *context);
 };
