@@ -12,7 +12,9 @@
  *
  * What happens when the disk does not want: a job that puts is answered STORE_FULL or STORE_FAILED and
  * nothing of it is there; the caller keeps what it has and tries again. A job that drops always succeeds in
- * the end: the store tries again by itself, and an unlucky crash before that only sends something twice. */
+ * the end: the store tries again by itself, and an unlucky crash before that only sends something twice; only
+ * when its port goes while the disk refuses is it given up, and answered STORE_FAILED. After a crash a row
+ * that was refused may be there all the same, if the disk had it and could not say so. */
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -55,8 +57,8 @@ uint32_t store_queue(struct store *store, const struct store_name *name);
 struct store_queue {
     uint32_t id;
     struct store_name name; /* valid during the call */
-    uint64_t rows, bytes;
-    int64_t oldest_ms; /* epoch; when its first row was put */
+    uint64_t rows, bytes;   /* bytes: of records and origins */
+    int64_t oldest_ms;      /* epoch: at_ms of its first row */
 };
 
 /* Every queue that has rows, as committed. `seen` is called on the caller's thread, under the store's lock:
@@ -65,13 +67,15 @@ void store_each_queue(struct store *store, void (*seen)(void *context, const str
                       void *context);
 
 /* Changes whenever another process changed the database (`topicrule dead`): then look at the queues again.
- * Any thread; cheap. */
+ * Rows may be gone; and rows that are sent again have numbers above all that were given until then, which a
+ * caller who puts rows with numbers given before must not take for the end of the queue. Any thread; cheap.
+ */
 uint64_t store_changes(const struct store *store);
 
 /* ---- jobs ---- */
 
-/* The first of `count` numbers for rows, consecutive, ascending, never given again, over restarts too. Any
- * thread; does not wait. */
+/* The first of `count` numbers for rows, consecutive, ascending, never given again, over restarts too: these
+ * begin at a multiple of 2^40. Any thread; does not wait. */
 int64_t store_numbers(struct store *store, size_t count);
 
 /* All spans are borrowed until the job is done. `record` and `origin` as row.h writes them. */
@@ -94,7 +98,8 @@ enum store_work {
     STORE_PUT,  /* rows[0..count) */
     STORE_DROP, /* numbers[0..count): their rows are delivered */
     STORE_MISS, /* letters[0..count): new dead letters */
-    /* Rows become dead letters, all or none: numbers[0..count) */
+    /* Rows become dead letters, all or none: numbers[0..count). One that is not there any more is passed
+       over. */
     STORE_BURY,
     /* The oldest rows of queues[0..count) become dead letters: those with at_ms < before_ms, and as many more
      * as make at least `bury_bytes`. Says in `result.rows` and `result.bytes` how many. */

@@ -7,14 +7,72 @@
 
 /* ---- the counts ---- */
 
-/* The queues and letters as the database has them: at the start, and after another process was there. */
-int store_load_counts(struct store *store)
+/* A queue as the database has it, and its texts one after the other. */
+struct found {
+    int64_t key, rows, bytes, oldest_ms;
+    int action;
+    size_t rule, type, stream; /* sizes */
+};
+
+struct reading {
+    struct buf queues, texts;
+    int64_t generation, letters, letter_bytes;
+};
+
+static int64_t not_negative(int64_t number)
+{
+    return number > 0 ? number : 0;
+}
+
+static int read_queues(struct store *store, struct reading *reading)
 {
     sqlite3_stmt *statement = base_sql(&store->base, SQL_QUEUES);
+    int code;
+
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const struct span rule = base_column(statement, 1), type = base_column(statement, 3),
+                          stream = base_column(statement, 4);
+        struct found found = {.key = sqlite3_column_int64(statement, 0),
+                              .rows = not_negative(sqlite3_column_int64(statement, 5)),
+                              .bytes = not_negative(sqlite3_column_int64(statement, 6)),
+                              .action = sqlite3_column_int(statement, 2),
+                              .rule = rule.size,
+                              .type = type.size,
+                              .stream = stream.size};
+
+        if (found.rows > 0) {
+            (void)sqlite3_bind_int64(base_sql(&store->base, SQL_FIRST), 1, found.key);
+            if ((code = base_number(&store->base, SQL_FIRST, &found.oldest_ms)) != SQLITE_OK)
+                break;
+        }
+        buf_add(&reading->queues, &found, sizeof found);
+        buf_span(&reading->texts, rule);
+        buf_span(&reading->texts, type);
+        buf_span(&reading->texts, stream);
+    }
+    base_end(statement);
+    return reading->queues.failed || reading->texts.failed ? SQLITE_NOMEM : code;
+}
+
+static int read_meta(struct store *store, struct reading *reading)
+{
+    sqlite3_stmt *statement = base_sql(&store->base, SQL_META);
+    const int code = sqlite3_step(statement);
+
+    reading->generation = sqlite3_column_int64(statement, 0);
+    reading->letters = not_negative(sqlite3_column_int64(statement, 1));
+    reading->letter_bytes = not_negative(sqlite3_column_int64(statement, 2));
+    base_end(statement);
+    return code == SQLITE_ROW ? SQLITE_OK : code == SQLITE_DONE ? SQLITE_CORRUPT : code;
+}
+
+/* Under the lock. */
+static int take_over(struct store *store, const struct reading *reading)
+{
+    const char *at = reading->texts.data;
     uint64_t rows = 0, bytes = 0;
     int code;
 
-    (void)pthread_mutex_lock(&store->lock);
     for (uint32_t id = 1; id <= store->queues.count; id++) {
         struct queue *queue = queues_at(&store->queues, id);
 
@@ -22,43 +80,51 @@ int store_load_counts(struct store *store)
         queue->key = 0;
     }
     code = queues_rekey(&store->queues);
-    while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        const struct store_name name = {.rule = base_column(statement, 1),
-                                        .action = sqlite3_column_int(statement, 2),
-                                        .type = base_column(statement, 3),
-                                        .stream = base_column(statement, 4)};
+    for (size_t i = 0; i < reading->queues.size && code == SQLITE_OK; i += sizeof(struct found)) {
+        struct found found;
+
+        memcpy(&found, reading->queues.data + i, sizeof found);
+        const struct store_name name = {.rule = {at, found.rule},
+                                        .type = {at + found.rule, found.type},
+                                        .stream = {at + found.rule + found.type, found.stream},
+                                        .action = found.action};
         struct queue *queue = queues_of_name(&store->queues, &name);
 
-        code =
-            queue ? queues_set_key(&store->queues, queue, sqlite3_column_int64(statement, 0)) : SQLITE_NOMEM;
+        at += found.rule + found.type + found.stream;
+        code = queue ? queues_set_key(&store->queues, queue, found.key) : SQLITE_NOMEM;
         if (code != SQLITE_OK)
             break;
-        queue->rows = (uint64_t)sqlite3_column_int64(statement, 5);
-        queue->bytes = (uint64_t)sqlite3_column_int64(statement, 6);
+        queue->rows = (uint64_t)found.rows;
+        queue->bytes = (uint64_t)found.bytes;
+        queue->oldest_ms = found.oldest_ms;
         rows += queue->rows;
         bytes += queue->bytes;
     }
-    base_end(statement);
-    for (uint32_t id = 1; id <= store->queues.count && code == SQLITE_DONE; id++) {
-        struct queue *queue = queues_at(&store->queues, id);
+    store->generation = reading->generation;
+    store->figures.rows = rows;
+    store->figures.bytes = bytes;
+    store->figures.letters = (uint64_t)reading->letters;
+    store->figures.letter_bytes = (uint64_t)reading->letter_bytes;
+    return code;
+}
 
-        if (queue->rows == 0)
-            continue;
-        (void)sqlite3_bind_int64(base_sql(&store->base, SQL_FIRST), 1, queue->key);
-        if (base_number(&store->base, SQL_FIRST, &queue->oldest_ms) != SQLITE_OK)
-            queue->oldest_ms = 0;
+/* The queues and letters as the database has them: at the start, and after another process was there. All is
+ * read before anything is changed here, and before the lock is taken: a slow disk holds nobody up. */
+int store_load_counts(struct store *store)
+{
+    struct reading reading = {.queues = BUF_INIT, .texts = BUF_INIT};
+    int code = read_queues(store, &reading);
+
+    if (code == SQLITE_DONE)
+        code = read_meta(store, &reading);
+    if (code == SQLITE_OK) {
+        (void)pthread_mutex_lock(&store->lock);
+        code = take_over(store, &reading);
+        (void)pthread_mutex_unlock(&store->lock);
     }
-    statement = base_sql(&store->base, SQL_META);
-    if (code == SQLITE_DONE && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        store->generation = sqlite3_column_int64(statement, 0);
-        store->figures.rows = rows;
-        store->figures.bytes = bytes;
-        store->figures.letters = (uint64_t)sqlite3_column_int64(statement, 1);
-        store->figures.letter_bytes = (uint64_t)sqlite3_column_int64(statement, 2);
-    }
-    base_end(statement);
-    (void)pthread_mutex_unlock(&store->lock);
-    return code == SQLITE_ROW ? SQLITE_OK : code == SQLITE_DONE ? SQLITE_CORRUPT : code;
+    buf_done(&reading.queues);
+    buf_done(&reading.texts);
+    return code;
 }
 
 /* Has another process been here? Within a transaction, so that what is counted is what is there. */
