@@ -1,8 +1,8 @@
 #include "dead_time.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 void dead_time_print(int64_t at_ms, char out[DEAD_TIME])
@@ -11,7 +11,7 @@ void dead_time_print(int64_t at_ms, char out[DEAD_TIME])
     struct tm tm;
 
     if (!gmtime_r(&seconds, &tm) || strftime(out, DEAD_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        (void)strcpy(out, "?");
+        (void)snprintf(out, DEAD_TIME, "?");
 }
 
 static bool read_age(const char *text, int64_t *ms)

@@ -437,7 +437,7 @@ void failing_vfs_restore(uint64_t seed)
         if (size > 4 && strcmp(image->path + size - 4, "-wal") == 0) { /* shared memory is memory */
             char *path = must(strdup(image->path));
 
-            (void)strcpy(path + size - 4, "-shm");
+            memcpy(path + size - 4, "-shm", 4);
             (void)unlink(path);
             free(path);
         }

@@ -315,7 +315,7 @@ static void a_killed_process_loses_nothing_that_was_answered(void **state)
         while (bytes == 0 && (got = read(ends[0], said, sizeof said)) > 0)
             bytes += (size_t)got;
         random = random * 6364136223846793005u + 1442695040888963407u;
-        wait_ms((long)(random >> 33) % 60);
+        wait_ms((long)((random >> 33) % 60));
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, NULL, 0), child);
         while (bytes < sizeof said && (got = read(ends[0], (char *)said + bytes, sizeof said - bytes)) > 0)
