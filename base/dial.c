@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -28,19 +29,18 @@ bool dial_wait(int fd, short events, int64_t until_ms)
 
 /* ---- the name ---- */
 
-struct lookup {
+struct dial_lookup {
     struct gaicb request;
     struct addrinfo hints;
     char host[256], port[16];
+    int error; /* of the start */
 };
 
-struct addrinfo *dial_look_up(const char *host, const char *port, int family, int64_t until_ms, int *error)
+struct dial_lookup *dial_ask(const char *host, const char *port, int family)
 {
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-    struct addrinfo *found = NULL;
+    struct dial_lookup *lookup = calloc(1, sizeof *lookup);
     struct gaicb *list[1];
 
-    *error = EAI_MEMORY;
     if (!lookup)
         return NULL;
     (void)snprintf(lookup->host, sizeof lookup->host, "%s", host);
@@ -50,27 +50,53 @@ struct addrinfo *dial_look_up(const char *host, const char *port, int family, in
     lookup->request =
         (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
     list[0] = &lookup->request;
-    *error = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-    while (*error == 0 && (*error = gai_error(list[0])) == EAI_INPROGRESS) {
-        int64_t left = until_ms - clock_mono_ms();
-        struct timespec wait = {left / 1000, left % 1000 * 1000000};
+    lookup->error = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
+    return lookup;
+}
 
-        if (left <= 0)
-            break;
-        (void)gai_suspend((const struct gaicb *const *)list, 1, &wait);
-        *error = 0;
-    }
-    if (*error == EAI_INPROGRESS) {
-        int cancelled = gai_cancel(list[0]);
+int dial_answer(struct dial_lookup *lookup, int wait_ms)
+{
+    const struct gaicb *const list[] = {&lookup->request};
+    const struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000L};
 
-        if (cancelled == EAI_NOTCANCELED)
-            return NULL; /* its thread still writes there: left to it */
-        if (cancelled == EAI_ALLDONE)
-            *error = gai_error(list[0]); /* at the last moment */
-    }
-    if (*error == 0)
-        found = lookup->request.ar_result;
+    if (lookup->error != 0)
+        return lookup->error;
+    if (gai_error(&lookup->request) == EAI_INPROGRESS)
+        (void)gai_suspend(list, 1, &wait);
+    return gai_error(&lookup->request);
+}
+
+struct addrinfo *dial_take(struct dial_lookup *lookup)
+{
+    struct addrinfo *found = lookup->request.ar_result;
+
+    lookup->request.ar_result = NULL;
+    return found;
+}
+
+void dial_forget(struct dial_lookup *lookup)
+{
+    if (!lookup)
+        return;
+    if (dial_answer(lookup, 0) == EAI_INPROGRESS && gai_cancel(&lookup->request) == EAI_NOTCANCELED)
+        return; /* its thread still writes there: left to it */
+    if (lookup->error == 0 && gai_error(&lookup->request) == 0 && lookup->request.ar_result)
+        freeaddrinfo(lookup->request.ar_result);
     free(lookup);
+}
+
+struct addrinfo *dial_look_up(const char *host, const char *port, int family, int64_t until_ms, int *error)
+{
+    struct dial_lookup *lookup = dial_ask(host, port, family);
+    struct addrinfo *found = NULL;
+    int64_t left;
+
+    *error = lookup ? EAI_INPROGRESS : EAI_MEMORY;
+    while (*error == EAI_INPROGRESS && (left = until_ms - clock_mono_ms()) > 0)
+        *error = dial_answer(lookup, left < INT_MAX ? (int)left : INT_MAX);
+    if (*error == 0)
+        found = dial_take(lookup);
+    dial_forget(lookup);
     return found;
 }
 

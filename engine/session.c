@@ -2,43 +2,23 @@
 #include "session_state.h"
 
 #include "base/auto.h"
+#include "base/dial.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    CONNECT_MS = 10000,    /* TCP, TLS and CONNACK together */
-    TICK_MS = 50,          /* looked at that often while connecting */
-    RETRY_LEAST_MS = 200,  /* back-off between rounds over the brokers */
-    RETRY_MOST_MS = 5000,  /* */
-    TAKEN_LEAST_MS = 5000, /* back-off after another client has taken our id */
-    TAKEN_MOST_MS = 120000,
-    STEADY_MS = 10000,      /* a connection that held this long was a good one */
-    UNDISPUTED_MS = 600000, /* and after this long nobody else wants our id any more */
-    FINISH_MS = 2000,       /* for the broker to close after we did */
-    DOUBT_ROUNDS = 10,      /* attempts, after which a broker may no longer know MQTT 5 */
-    REPEAT_MS = 60000,      /* the same problem is logged again after this */
-    ORPHANS_MS = 1000,      /* a new connection waits so long for what the last one has read */
+    CONNECT_MS = 10000, /* TCP, TLS and CONNACK together */
+    TICK_MS = 50,       /* looked at that often while connecting */
+    FINISH_MS = 2000,   /* for the broker to close after we did */
 };
-
-void session_say_why(struct session *session, const char *format, ...)
-{
-    va_list args;
-
-    if (session->reason[0]) /* the first is the cause, the rest are its effects */
-        return;
-    va_start(args, format);
-    (void)vsnprintf(session->reason, sizeof session->reason, format, args);
-    va_end(args);
-}
 
 /* ---- the socket ---- */
 
@@ -71,120 +51,7 @@ static size_t tls_waiting(const struct session *session)
     return waiting > 0 ? (size_t)waiting : 0;
 }
 
-/* ---- the end of a connection ---- */
-
-static const char closed[] = "the broker closed the connection";
-
-static void log_problem(struct session *session, bool was_up)
-{
-    char line[sizeof session->problem];
-    const char *verb = was_up ? "connection lost to" : "cannot connect to";
-    /* MQTT 3.1.1 has no word for it. */
-    const char *guess = was_up && session->old_protocol && session->attempt >= 2
-                            ? " (does another client use this mqtt.client_id?)"
-                            : "";
-
-    if (!session->reason[0])
-        session_say_why(session, "%s%s", closed, was_up ? "" : " before it answered");
-    /* mosquitto 2.0.11 ends a session that is taken over without a word, also under MQTT 5. */
-    if (was_up && session->attempt >= 2 && strcmp(session->reason, closed) == 0) {
-        session->reason[0] = '\0';
-        session_say_why(session,
-                        "%s soon after it was made, again: another client with the same client id '%s' would "
-                        "do that; give every instance its own mqtt.client_id",
-                        closed, session->login->client_id);
-    }
-    (void)snprintf(line, sizeof line, "%s %s: %s%s; trying again until it works", verb, session->name,
-                   session->reason, guess);
-    glance_write(&session->seen, 0, line);
-    if (!was_up && strcmp(line, session->problem) == 0 && session->now_ms - session->problem_ms < REPEAT_MS)
-        return;
-    memcpy(session->problem, line, sizeof line);
-    session->problem_ms = session->now_ms;
-    log_warn("mqtt", "%s", line);
-}
-
-static int64_t back_off(unsigned attempt, int64_t least, int64_t most)
-{
-    int64_t wait = least;
-
-    while (attempt-- > 1 && wait < most)
-        wait *= 2;
-    return wait < most ? wait : most;
-}
-
-/* When and where the next attempt goes: milliseconds from now. */
-static int64_t next_attempt(struct session *session, bool was_up)
-{
-    const int64_t lived = was_up ? session->now_ms - session->up_since_ms : 0;
-
-    if (lived >= UNDISPUTED_MS)
-        session->takeovers = 0;
-    if (session->taken_over) {
-        session->taken_over = false;
-        session->broker = 0;
-        return back_off(++session->takeovers, TAKEN_LEAST_MS, TAKEN_MOST_MS);
-    }
-    if (lived >= STEADY_MS)
-        session->attempt = 0;
-    if (was_up) {
-        session->broker = 0;
-        return session->attempt++ ? back_off(session->attempt, RETRY_LEAST_MS, RETRY_MOST_MS) : 0;
-    }
-    if (++session->broker < session->options.config->mqtt.broker_count)
-        return 0;
-    session->broker = 0;
-    return back_off(++session->attempt, RETRY_LEAST_MS, RETRY_MOST_MS);
-}
-
-/* A broker that closes without an answer may be one that does not know MQTT 5: try the other next. Only one
- * that says so is believed for good; one that has spoken MQTT 5 is more likely to be just starting, and what
- * it has queued for MQTT 5 comes without identifiers under the other, a copy for each filter. */
-static void choose_protocol(struct session *session, bool was_up)
-{
-    if (was_up || session->old_for_good)
-        session->old_protocol = session->old_for_good;
-    else if (session->asked && !session->refused && !session->tls_failed &&
-             (!session->spoke_v5 || session->attempt >= DOUBT_ROUNDS))
-        session->old_protocol = !session->old_protocol;
-}
-
-static enum redelivery_end how_it_ended(const struct session *session, bool was_up)
-{
-    if (session->taken_over)
-        return REDELIVERY_TAKEN;
-    return was_up || (session->asked && !session->refused) ? REDELIVERY_LOST : REDELIVERY_UNASKED;
-}
-
-/* Without a word to the broker: mosquitto_disconnect would send the PUBACKs that are queued before it. */
-static void drop(struct session *session)
-{
-    const int64_t hold_ms = session->options.config->delivery.hold_ms;
-    bool was_up = session->phase == SESSION_UP;
-
-    if (session->verdict.text[0])
-        (void)snprintf(session->reason, sizeof session->reason, "%s", session->verdict.text);
-    if (session->phase != SESSION_FINISHING)
-        log_problem(session, was_up);
-    redelivery_lost(session->redelivery, how_it_ended(session, was_up), session->options.hold->epoch);
-    session->due_ms = session->now_ms + next_attempt(session, was_up);
-    choose_protocol(session, was_up);
-    if (was_up)
-        session->patience_ms = session->now_ms + (hold_ms > 0 && hold_ms < ORPHANS_MS ? hold_ms : ORPHANS_MS);
-    mosquitto_destroy(session->mosq);
-    session->mosq = NULL;
-    session->fd = -1;
-    session->armed = 0;
-    session->phase = SESSION_DOWN;
-    session->flushing = session->discarding = session->ended = session->refused = false;
-    session->tcp_up = session->asked = session->tls_failed = false;
-    session->to_acknowledge = 0;
-    session->ping_left = 0;
-    session->subscribe_count = 0;
-    atomic_store(&session->ready, false);
-    hold_drop(session->options.hold);
-    session->options.events.lost(session->options.events.context);
-}
+/* ---- connecting ---- */
 
 static void connect_now(struct session *session)
 {
@@ -193,8 +60,16 @@ static void connect_now(struct session *session)
     session->phase = SESSION_CONNECTING;
     session->due_ms = session->now_ms + CONNECT_MS;
     if (session_dial(session) != 0)
-        drop(session);
+        session_drop(session);
     else
+        arm(session);
+}
+
+static void look_on(struct session *session)
+{
+    if (session_dial_on(session) != 0)
+        session_drop(session);
+    else if (!session->lookup)
         arm(session);
 }
 
@@ -219,7 +94,7 @@ static bool read_packet(struct session *session)
         session->ended = true;
         session_say_why(session, "%s",
                         rc == MOSQ_ERR_ERRNO       ? strerror(error)
-                        : rc == MOSQ_ERR_CONN_LOST ? closed
+                        : rc == MOSQ_ERR_CONN_LOST ? session_closed
                                                    : mosquitto_strerror(rc));
     }
     return !is_over(session) && (session->packets != before || errno != EAGAIN || tls_waiting(session) > 0);
@@ -257,7 +132,7 @@ static void read_reason(struct session *session)
     if (session->tcp_up)
         while (read_packet(session))
             ;
-    drop(session);
+    session_drop(session);
 }
 
 static bool handshake_done(const struct session *session)
@@ -303,7 +178,7 @@ static void finish_reading(struct session *session)
     while ((got = recv(session->fd, junk, sizeof junk, MSG_DONTWAIT)) > 0)
         ;
     if (got == 0 || (errno != EAGAIN && errno != EINTR))
-        drop(session);
+        session_drop(session);
 }
 
 void session_event(struct session *session, uint32_t events, int64_t now_ms)
@@ -325,7 +200,7 @@ void session_event(struct session *session, uint32_t events, int64_t now_ms)
     if (session->phase == SESSION_DOWN)
         return;
     if (is_over(session))
-        drop(session);
+        session_drop(session);
     else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         read_reason(session);
     else
@@ -398,7 +273,7 @@ bool session_flush(struct session *session)
         session->ended = true;
     }
     if (is_over(session)) {
-        drop(session);
+        session_drop(session);
         return true;
     }
     set_cork(session, 0);
@@ -426,10 +301,10 @@ bool session_finish(struct session *session, int64_t now_ms)
         arm(session);
     } else if (session->phase == SESSION_CONNECTING) {
         session->phase = SESSION_FINISHING;
-        drop(session);
+        session_drop(session);
     }
     if (session->phase == SESSION_FINISHING && now_ms >= session->due_ms)
-        drop(session);
+        session_drop(session);
     return session->phase == SESSION_DOWN;
 }
 
@@ -458,7 +333,7 @@ static int64_t tick_up(struct session *session)
     if (session->reading && !session->flushing && tls_waiting(session) > 0) {
         read_messages(session); /* decrypted already, so epoll knows nothing of it */
         if (is_over(session)) {
-            drop(session);
+            session_drop(session);
             return session->due_ms;
         }
         next = session->now_ms; /* the lane goes over what came, and there may be more */
@@ -472,7 +347,7 @@ static int64_t tick_up(struct session *session)
                         session->flushing ? "the broker has taken none of our acknowledgements for %lld s"
                                           : "the broker has said nothing for %lld s",
                         (long long)(session->now_ms - session->heard_ms) / 1000);
-        drop(session);
+        session_drop(session);
         return session->due_ms;
     }
     if (session->now_ms >= session->ping_ms && !session->flushing) {
@@ -492,13 +367,16 @@ int64_t session_tick(struct session *session, int64_t now_ms)
     case SESSION_DOWN: return tick_down(session);
     case SESSION_CONNECTING:
         if (now_ms < session->due_ms) {
-            if (session->tcp_up)
+            if (session->lookup)
+                look_on(session);
+            else if (session->tcp_up)
                 session_event(session, 0, now_ms);
             return session->phase == SESSION_DOWN ? session->due_ms : now_ms + TICK_MS;
         }
-        session_say_why(session, session->tcp_up ? "no answer to CONNECT within 10 s"
-                                                 : "the host does not answer within 10 s");
-        drop(session);
+        session_say_why(session, session->lookup   ? "no name server answers within 10 s"
+                                 : session->tcp_up ? "no answer to CONNECT within 10 s"
+                                                   : "the host does not answer within 10 s");
+        session_drop(session);
         return session->due_ms;
     case SESSION_UP: return tick_up(session);
     case SESSION_FINISHING: return session->due_ms;
@@ -545,6 +423,7 @@ void session_free(struct session *session)
     free(session->order);
     free(session->denied);
     free(session->subscribes);
+    dial_forget(session->lookup);
     redelivery_free(session->redelivery);
     free(session->dup_line);
     free(session);

@@ -1,6 +1,8 @@
 /* The start of a connection: who we are, what we ask for, TLS, and the socket. */
 #include "session_state.h"
 
+#include "base/dial.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -8,7 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WANTED_RCVBUF = 16 << 20 };
+enum {
+    WANTED_RCVBUF = 16 << 20,
+    LOOKUP_MS = 5, /* the lane waits so long for names: enough for /etc/hosts */
+};
 
 static void set_int(int fd, int level, int name, int value)
 {
@@ -125,12 +130,9 @@ static void take_login(struct session *session)
     session->login = fresh;
 }
 
-int session_dial(struct session *session)
+/* The name is known to resolve, so the look-up of the library, which knows no other way, does not last. */
+static int connect_now(struct session *session, const struct config_broker *broker)
 {
-    const struct config_broker *broker = &session->options.config->mqtt.brokers[session->broker];
-
-    (void)snprintf(session->name, sizeof session->name, "%s://%s:%d", broker->tls ? "mqtts" : "mqtt",
-                   broker->host, broker->port);
     take_login(session);
     if (make_client(session, broker) != 0) {
         session_say_why(session, "no memory, or a value that MQTT cannot carry");
@@ -147,4 +149,37 @@ int session_dial(struct session *session)
     session->fd = mosquitto_socket(session->mosq);
     tune_socket(session);
     return 0;
+}
+
+int session_dial(struct session *session)
+{
+    const struct config_broker *broker = &session->options.config->mqtt.brokers[session->broker];
+    char port[16];
+
+    (void)snprintf(session->name, sizeof session->name, "%s://%s:%d", broker->tls ? "mqtts" : "mqtt",
+                   broker->host, broker->port);
+    if (dial_is_address(broker->host))
+        return connect_now(session, broker);
+    (void)snprintf(port, sizeof port, "%d", broker->port);
+    session->lookup = dial_ask(broker->host, port, AF_UNSPEC);
+    if (!session->lookup) {
+        session_say_why(session, "no memory");
+        return -1;
+    }
+    return session_dial_on(session);
+}
+
+int session_dial_on(struct session *session)
+{
+    const struct config_broker *broker = &session->options.config->mqtt.brokers[session->broker];
+    const int error = dial_answer(session->lookup, LOOKUP_MS);
+
+    if (error == EAI_INPROGRESS)
+        return 0;
+    dial_forget(session->lookup);
+    session->lookup = NULL;
+    if (error == 0)
+        return connect_now(session, broker);
+    session_say_why(session, "the name does not resolve: %s", gai_strerror(error));
+    return -1;
 }

@@ -29,6 +29,7 @@ struct session {
     enum session_phase phase;
     struct session_login *login;
     struct session_login *_Atomic fresh_login; /* given by another thread, not looked at yet */
+    struct dial_lookup *lookup;                /* of the broker's name, under way; NULL: none */
     struct mosquitto *mosq; /* one for each connection: a new one has no memory of the last */
     int fd;
     uint32_t armed; /* what epoll watches now */
@@ -101,11 +102,16 @@ void session_on_unsuback(struct mosquitto *mosq, void *context, int mid,
 /* Queue SUBSCRIBEs for what was refused, if it is time. Only while nothing is held. */
 void session_ask_again(struct session *session);
 
-/* session_dial.c. Returns 0 with a connection under way, or -1 with `reason`. Names are resolved here and
- * now: a name server that does not answer stops the lane for as long as it takes. */
+/* session_dial.c. Returns 0 with a connection or a look-up of its name under way, or -1 with `reason`. */
 int session_dial(struct session *session);
+/* While there is a `lookup`: the same. */
+int session_dial_on(struct session *session);
 
-/* session.c */
+/* session_end.c */
+extern const char session_closed[];
+/* Without a word to the broker: mosquitto_disconnect would send the PUBACKs that are queued before it. */
+void session_drop(struct session *session);
+/* The reason why this connection ends; the first that is told counts. */
 void session_say_why(struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

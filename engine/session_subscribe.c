@@ -120,6 +120,9 @@ void session_subscribe(struct session *session)
 
     session->subscribe_count = session->answered = session->denied_count = 0;
     session->asking_again = false;
+    /* First: a message that came between the two would have copies for a filter that is gone, and for one
+     * that overlaps no other any more and so has the shared identifier. */
+    unsubscribe(session);
     for (size_t first = 0; first < session->order_count;) {
         uint32_t count = 1, bytes = 0;
         uint32_t id = !identifiers ? 0 : first < together ? ROUTE_SHARED : planned(session, first)->id;
@@ -141,7 +144,6 @@ void session_subscribe(struct session *session)
         first += count;
     }
     atomic_store(&session->ready, session->subscribe_count == 0);
-    unsubscribe(session);
 }
 
 static void granted(struct session *session, size_t place, int qos)

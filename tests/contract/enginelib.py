@@ -43,13 +43,13 @@ def wait_for(condition, words, seconds=30):
 class Engine:
     """The engine under test, and its fake Kafka."""
 
-    def __init__(self, folder, broker, rules=None, mqtt="", more="", env=None, others=()):
+    def __init__(self, folder, broker, rules=None, mqtt="", more="", env=None, others=(), host="localhost"):
         self.folder = folder
         scheme = "mqtts" if broker.context else "mqtt"
         os.makedirs(f"{folder}/rules")
         self.write_rules(rules or {"heat": RULE})
         with open(f"{folder}/topicrule.yaml", "w", encoding="utf-8") as file:
-            urls = ", ".join(f"'{scheme}://localhost:{one.port}'" for one in (broker, *others))
+            urls = ", ".join(f"'{scheme}://{host}:{one.port}'" for one in (broker, *others))
             file.write(f"mqtt:\n  url: [{urls}]\n  client_id: unit\n{mqtt}\nrules: rules\n{more}\n")
         self.log = open(f"{folder}/log", "a+", encoding="utf-8")  # pylint: disable=consider-using-with
         self.env, self.lines, self.kept = env, queue.Queue(), []

@@ -160,6 +160,14 @@ def small_packets_are_kept_to(cleanup):
 # ---- brokers that hang
 
 
+def name_that_does_not_resolve_holds_up_nothing(cleanup):
+    stage = Stage(cleanup, connect=False, host="no-such-broker.invalid", env={"NO_NAMES": "1"})
+    stage.engine.wait_said("cannot connect to mqtt://no-such-broker.invalid:", 60)
+    assert stage.engine.said("the name does not resolve: ") or stage.engine.said("no name server answers")
+    stage.engine.counters()  # which takes in all lines before
+    assert "the lane waits for a name server" not in stage.engine.kept
+
+
 def broker_that_takes_nothing_is_named(cleanup):
     count = 10000
     stage = Stage(cleanup, receive_buffer=4096, env={"SEND_BUFFER": "4096"}, mqtt="  keepalive: 5s\n")

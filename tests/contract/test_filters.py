@@ -18,10 +18,12 @@ def stage_with_store(cleanup, rules):
     return stage, let_in(stage, False)
 
 
-def let_in(stage, session, subscribes=2):
-    """The identifiers that the filters were subscribed with."""
+def let_in(stage, session, subscribes=2, gone=()):
+    """The identifiers that the filters were subscribed with, after those that are gone were unsubscribed."""
     stage.link = stage.broker.accept()
     stage.link.connack(session=session)
+    if gone:
+        assert stage.link.unsubscribe() == list(gone)
     return {name: asked.id for asked in stage.link.subscribes(subscribes) for name, _ in asked.filters}
 
 
@@ -42,22 +44,24 @@ def identifiers_are_kept(cleanup):
     assert {name: second[name] for name in first} == first and second["#"] not in first.values(), (first, second)
 
 
-def what_is_gone_is_unsubscribed_and_runs_nothing(cleanup):
+def what_is_gone_is_unsubscribed(cleanup):
     stage, first = stage_with_store(cleanup, BOTH)
     restart(stage, {"all": BOTH["all"]})
-    second = let_in(stage, True, 1)
+    second = let_in(stage, True, 1, ["a/+"])
     assert list(second) == ["a/#"], second
-    assert stage.link.unsubscribe() == ["a/+"]
-    # What the broker had queued for it still comes, and the other filter has a copy of its own.
-    stage.link.publish("a/b", b'{"n":1}', mid=1, ids=[first["a/+"]])
-    stage.link.pubacks([1])
+    # What the broker had queued for it still comes, under the old identifiers: two copies of one message.
+    stage.link.send(stage.link.publish_bytes("a/b", b'{"n":1}', mid=1, ids=[first["a/+"]])
+                    + stage.link.publish_bytes("a/b", b'{"n":1}', mid=2, ids=[first["a/#"]]))
+    assert stage.engine.records(1)[0][1] == "all"
     stage.engine.no_record()
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2])
     stage.link.unsuback()
     stage.engine.wait_said("1 topic filters that no rule has any more are unsubscribed")
-    stage.link.publish("a/b", b'{"n":2}', mid=2, ids=[second["a/#"]])
+    stage.link.publish("a/b", b'{"n":2}', mid=3, ids=[second["a/#"]])
     assert stage.engine.records(1)[0][1] == "all"
     stage.engine.say("deliver 0")
-    stage.link.pubacks([2])
+    stage.link.pubacks([3])
     # Forgotten for good: the next start has nothing to unsubscribe.
     restart(stage, {"all": BOTH["all"]})
     let_in(stage, True, 1)
@@ -68,16 +72,14 @@ def unanswered_is_asked_again(cleanup):
     stage, _ = stage_with_store(cleanup, BOTH)
     restart(stage, {"all": BOTH["all"]})
     for _ in range(2):
-        let_in(stage, True, 1)
-        assert stage.link.unsubscribe() == ["a/+"]
+        let_in(stage, True, 1, ["a/+"])
         stage.link.close()
 
 
 def a_filter_that_comes_back_has_its_identifier(cleanup):
     stage, first = stage_with_store(cleanup, BOTH)
     restart(stage, {"all": BOTH["all"]})
-    let_in(stage, True, 1)
-    assert stage.link.unsubscribe() == ["a/+"]
+    let_in(stage, True, 1, ["a/+"])
     stage.link.unsuback()
     stage.engine.wait_said("are unsubscribed")
     restart(stage, BOTH)

@@ -18,6 +18,14 @@ enum { DIAL_ADDRESS = 64 }; /* room for an address as text */
  * memory of its question. */
 struct addrinfo *dial_look_up(const char *host, const char *port, int family, int64_t until_ms, int *error);
 
+/* The same for one who must not wait. NULL: no memory. */
+struct dial_lookup;
+struct dial_lookup *dial_ask(const char *host, const char *port, int family);
+/* What getaddrinfo would return; EAI_INPROGRESS if there is no answer within `wait_ms`. */
+int dial_answer(struct dial_lookup *lookup, int wait_ms);
+struct addrinfo *dial_take(struct dial_lookup *lookup); /* after 0, once: for freeaddrinfo */
+void dial_forget(struct dial_lookup *lookup);           /* NULL is a no-op */
+
 /* "127.0.0.1, ::1". Cut after an address when there is no more room. */
 void dial_addresses(const struct addrinfo *found, char *out, size_t room);
 bool dial_is_address(const char *host); /* it needs no name server */
