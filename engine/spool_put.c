@@ -206,7 +206,11 @@ static void one_is_done(struct lane *lane, struct delivery *delivery, bool store
     of->storing--;
     if (stored && delivery->state == DELIVERY_SENT && delivery->row > of->after)
         of->after = of->handed = delivery->row; /* the client has it, or had */
-    if (delivery->over) {                       /* it had its answer meanwhile */
+    if (stored && delivery->state == DELIVERY_WAITING && delivery->row <= of->after) {
+        of->after = delivery->row - 1; /* a letter that was given back came between, with a higher number */
+        of->rewound = true;
+    }
+    if (delivery->over) { /* it had its answer meanwhile */
         if (stored)
             spool_drop(lane, delivery->row);
         delivery_free(lane, delivery);
