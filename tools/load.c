@@ -80,6 +80,23 @@ static void doubt_secrets(const struct rule *rule, const struct config *config, 
             "get_secret() with an id that messages compute always fails: secrets.allow names no such ids");
 }
 
+static void doubt_topic(const struct rule *rule, const struct rule_action *action, struct report *report)
+{
+    for (size_t i = 0; action->type && action->type->fields[i].name; i++)
+        if (strcmp(action->type->fields[i].name, "topic") == 0 && action->fields[i] &&
+            sql_template_calls(action->fields[i], "get_secret"))
+            report_warn(report, rule->file, NULL, (struct pos){0, 0},
+                        "a topic with a secret in it: log, status and dead letters name topics");
+}
+
+static void doubt_topics(const struct rule *rule, struct report *report)
+{
+    for (size_t i = 0; i < rule->action_count; i++)
+        doubt_topic(rule, &rule->actions[i], report);
+    if (rule->error_action)
+        doubt_topic(rule, rule->error_action, report);
+}
+
 /* ---- rules ---- */
 
 struct rule_set *load_rules(const char *path, const struct config *config, bool release,
@@ -97,6 +114,7 @@ struct rule_set *load_rules(const char *path, const struct config *config, bool 
     for (size_t i = 0; set && config && i < set->count; i++) {
         doubt_identity(set->rules[i], config, report);
         doubt_secrets(set->rules[i], config, report);
+        doubt_topics(set->rules[i], report);
     }
     return set;
 }

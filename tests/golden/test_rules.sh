@@ -39,6 +39,9 @@ printf 'secrets: {allow: ["*"]}\n' >>"$scratch/good.yaml"
     echo "FAIL: secrets.allow is set, and there is still a warning"
     failed=$((failed + 1))
 }
+printf "sql: SELECT * FROM 'a/+'\nactions:\n  - kafka: {topic: 't.\${get_secret(\"a\", \"SecretString\", \"\")}', clientProperties: {bootstrap.servers: 'k:9092', security.protocol: PLAINTEXT}}\n" \
+    >"$scratch/rules/who.yaml"
+try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' 'a topic with a secret in it' check -c "$scratch/good.yaml"
 # A backend of AWS: its options are checked, its place is shown, nothing is contacted.
 aws() { # OPTIONS: a configuration with such a backend
     printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\nsecrets:\n  backends:\n    store: {type: aws%s}\n' "$1" >"$scratch/aws.yaml"
