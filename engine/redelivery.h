@@ -27,10 +27,10 @@
  * died before the broker let us in; only one on which no CONNECT has left does not count. What was met again
  * is entered again as it is, because its PUBACK is queued again.
  *
- *   flush begins              what was read on this connection is forgotten, also if little of it leaves:
- * what then comes again may be a new message, as any PUBACK may have arrived session not resumed, another
- * broker of the list, another client has taken our id all is forgotten MQTT 3.1.1                the same:
- * identifiers, DUP and order are as old as MQTT 3.1.1
+ * - A flush begins: what was read on this connection is forgotten, also if little of it leaves; what then
+ *   comes again may be a new message, as any PUBACK may have arrived.
+ * - Session not resumed, another broker of the list, another client has taken our id: all is forgotten.
+ * - MQTT 3.1.1: the same; identifiers, DUP and order are as old as that.
  *
  * In every doubt a message is evaluated: at worst it is in Kafka twice. What is left: two clients with one
  * client id, a broker that says nothing when one of them takes over, that gives free identifiers again at
