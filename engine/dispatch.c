@@ -73,6 +73,8 @@ struct stream *dispatch_stream(struct lane *lane, struct lane_action *action, st
     if (name.size > 0)
         memcpy(stream->text, name.data, name.size);
     stream->name = (struct span){stream->text, name.size};
+    if (lane->spool.port) /* it may have been here before, and what it delivered be on the disk still */
+        stream->spool.after = store_numbers(lane->options.store, 0) - 1;
     stream->next = lane->streams.bucket[hash % STREAM_BUCKETS];
     lane->streams.bucket[hash % STREAM_BUCKETS] = stream;
     lane->streams.count++;
@@ -231,10 +233,13 @@ void dispatch_is_safe(struct lane *lane, struct delivery *delivery)
 
 void dispatch_over(struct lane *lane, struct delivery *delivery)
 {
-    if (delivery->storing)
-        delivery->over = true; /* its slot waits for the disk's answer */
-    else
+    if (!delivery->storing) {
         delivery_free(lane, delivery);
+        return;
+    }
+    delivery->over = true; /* its slot waits for the disk's answer */
+    spool_ended(lane, delivery->row);
+    spool_drop(lane, delivery->row);
 }
 
 static struct span copy_span(char **at, struct span from)

@@ -117,7 +117,9 @@ static bool hand_over(struct lane *lane, struct stream *stream, const struct sto
     struct err err;
 
     arena_reset(&lane->spool.arena);
-    if (row_get_record(row->record, queue->action->action->type, &lane->spool.arena, &record, &err) != 0)
+    if (spool_has_ended(lane, row->number))
+        ; /* it is about to go */
+    else if (row_get_record(row->record, queue->action->action->type, &lane->spool.arena, &record, &err) != 0)
         spool_row_failed(lane, queue->action, stream, row->number, "DAMAGED", err.text);
     else if (!dispatch_row(lane, queue->action, stream, &record, row->number,
                            row->number < lane->spool.first || row->number <= stream->spool.handed))
@@ -290,6 +292,7 @@ static bool begin_queue(struct lane *lane, const struct waiting_queue *queue)
     stream->spool.after = 0;
     stream->spool.rewound = true;
     stream->spool.landing = false;
+    lane->spool.sweep = true; /* what waited for the landing */
     dispatch_make_wait(lane, stream, lane->now_ms);
     return true;
 }
@@ -485,6 +488,7 @@ void spool_done(struct lane *lane)
     spool_free_errands(lane);
     spool_put_done(lane);
     arena_done(&spool->arena);
+    free(spool->ended);
     free(spool->queues);
     *spool = (struct spool){0};
 }

@@ -89,9 +89,11 @@ struct spool {
     size_t jobs;                         /* posted, not done */
     size_t errands, errand_bytes;        /* letters and the like that are not on the disk yet */
     struct spool_errand *failed_errands; /* to be tried again */
-    struct arena arena;                  /* of the rows being handed over */
-    bool ageing;                         /* old rows are becoming dead letters */
-    bool closing;                        /* nothing more is posted */
+    int64_t *ended; /* rows that failed for good, or were given up, and are on the disk still: ascending */
+    size_t ended_count, ended_room;
+    struct arena arena; /* of the rows being handed over */
+    bool ageing;        /* old rows are becoming dead letters */
+    bool closing;       /* nothing more is posted */
 };
 
 /* With lane->options.store NULL there is nothing to do, and all calls below do nothing. 0, or -1 with `err`.
@@ -145,6 +147,10 @@ void spool_put_done(struct lane *lane);
 int spool_know(struct lane *lane, struct stream *stream, struct lane_action *action, uint32_t id);
 
 /* spool_errand.c */
+/* Rows that are at their end and on the disk still: a read may find them, and they are passed over. */
+void spool_ended(struct lane *lane, int64_t row);
+bool spool_has_ended(const struct lane *lane, int64_t row);
+void spool_gone(struct lane *lane, int64_t row); /* off the disk; any row */
 void spool_retry_errands(struct lane *lane);
 void spool_free_errands(struct lane *lane);
 /* The oldest rows of the stream become dead letters: those before `before_ms`, and more until `bytes`. */

@@ -33,6 +33,63 @@ struct spool_errand {
     struct buf text; /* what the spans point to; the reason last */
 };
 
+/* ---- rows that are at their end ---- */
+
+/* The place of the first that is not lower. */
+static size_t find_ended(const struct spool *spool, int64_t row)
+{
+    size_t low = 0, high = spool->ended_count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (spool->ended[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool spool_has_ended(const struct lane *lane, int64_t row)
+{
+    const size_t at = find_ended(&lane->spool, row);
+
+    return at < lane->spool.ended_count && lane->spool.ended[at] == row;
+}
+
+void spool_ended(struct lane *lane, int64_t row)
+{
+    struct spool *spool = &lane->spool;
+    const size_t at = find_ended(spool, row);
+
+    if (spool->ended_count == spool->ended_room) {
+        const size_t room = spool->ended_room ? 2 * spool->ended_room : 64;
+        int64_t *grown = realloc(spool->ended, room * sizeof *grown);
+
+        if (!grown)
+            lane_out_of_memory();
+        spool->ended = grown;
+        spool->ended_room = room;
+    }
+    memmove(spool->ended + at + 1, spool->ended + at, (spool->ended_count - at) * sizeof *spool->ended);
+    spool->ended[at] = row;
+    spool->ended_count++;
+}
+
+void spool_gone(struct lane *lane, int64_t row)
+{
+    struct spool *spool = &lane->spool;
+    const size_t at = find_ended(spool, row);
+
+    if (!spool_has_ended(lane, row))
+        return;
+    spool->ended_count--;
+    memmove(spool->ended + at, spool->ended + at + 1, (spool->ended_count - at) * sizeof *spool->ended);
+}
+
+/* ---- errands ---- */
+
 static struct spool_errand *errand_new(struct lane *lane, void (*done)(struct store_job *job))
 {
     struct spool_errand *errand = calloc(1, sizeof *errand);
@@ -210,6 +267,7 @@ static void on_buried(struct store_job *job)
 
     if (!is_done(errand))
         return;
+    spool_gone(errand->lane, errand->row);
     count_rule(errand->lane, errand->action->rule, dead, 1);
     complain(errand);
     errand_free(errand);
@@ -239,6 +297,7 @@ static void on_dropped(struct store_job *job)
     struct spool_errand *errand = (struct spool_errand *)job;
 
     errand->lane->spool.jobs--;
+    spool_gone(errand->lane, errand->row);
     count_rule(errand->lane, errand->action->rule, dropped, 1);
     errand_free(errand);
 }
@@ -254,14 +313,18 @@ static void on_fetched(struct store_job *job)
     if (!is_done(errand))
         return;
     const struct store_row *row = job->result.count ? &job->result.rows[0] : NULL;
-    const struct lane_failure failure = {
-        .action = errand->action, .stream = errand->name, .code = "", .text = errand->job.reason.data};
+    const struct lane_failure failure = {.action = errand->action,
+                                         .stream = errand->name,
+                                         .code = "",
+                                         .text = errand->job.reason.size ? errand->job.reason.data : ""};
     arena_reset(&lane->spool.arena);
     bool reported = row && row->origin.data &&
                     row_get_message(row->origin, &lane->spool.arena, &message, &err) == 0 &&
                     settle_row_failure(lane, &message, &failure, errand->row);
     free(job->result.rows);
-    if (reported || !row) /* not there: somebody took it away */
+    if (!row) /* somebody took it away */
+        spool_gone(lane, errand->row);
+    if (reported || !row)
         errand_free(errand);
     else
         bury(errand);
@@ -274,6 +337,7 @@ void spool_row_failed(struct lane *lane, struct lane_action *action, struct stre
     const struct lane_rule *rule = action->rule;
     const bool reports = rule->error_action && rule->error_action != action;
 
+    spool_ended(lane, row);
     errand->row = row;
     errand->action = action;
     set_reason(errand, stream->name, code, text);

@@ -204,15 +204,17 @@ static void one_is_done(struct lane *lane, struct delivery *delivery, bool store
 
     delivery->storing = false;
     of->storing--;
-    if (stored && delivery->state == DELIVERY_SENT && delivery->row > of->after)
-        of->after = of->handed = delivery->row; /* the client has it, or had */
+    if (stored && delivery->state == DELIVERY_SENT) { /* the client has it, or had */
+        if (delivery->row > of->handed)
+            of->handed = delivery->row;
+        if (delivery->row > of->after && !of->rewound) /* else there are others to be read before it */
+            of->after = delivery->row;
+    }
     if (stored && delivery->state == DELIVERY_WAITING && delivery->row <= of->after) {
         of->after = delivery->row - 1; /* a letter that was given back came between, with a higher number */
         of->rewound = true;
     }
-    if (delivery->over) { /* it had its answer meanwhile */
-        if (stored)
-            spool_drop(lane, delivery->row);
+    if (delivery->over) {
         delivery_free(lane, delivery);
     } else if (stored) {
         dispatch_is_safe(lane, delivery);
@@ -291,6 +293,8 @@ static void on_dropped(struct store_job *job)
 {
     struct spool_drops *drops = (struct spool_drops *)job;
 
+    for (size_t i = 0; i < job->count; i++)
+        spool_gone(drops->lane, job->numbers[i]);
     drops->lane->spool.jobs--;
     drops->posted = false;
     drops->lane->streams.due_ms = drops->lane->now_ms; /* a stream may wait for this to be read again */

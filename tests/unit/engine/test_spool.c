@@ -3,6 +3,7 @@
 
 #include <ftw.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -501,6 +502,193 @@ static void what_the_broker_sends_again_is_forgotten_unless_it_is_stored(void **
     small_lane_free(small);
 }
 
+/* ---- what overtakes what ---- */
+
+/* All that was posted is answered, and nothing else happens. */
+static void disk_alone(const struct small_lane *small)
+{
+    struct pollfd answers = {.fd = spool_fd(small->lane), .events = POLLIN};
+
+    while (small->lane->spool.jobs > 0) {
+        (void)poll(&answers, 1, 100);
+        spool_poll(small->lane);
+    }
+}
+
+/* x1 is a row that the client has; x2 was sent after it, and is on its way to the disk. */
+static struct small_lane *row_and_record_in_one_hand(void)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    put(small, "a/x", 0);
+    put(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    scripted_command("deliver 1");
+    small_turn(small, 0);
+    small_turn(small, LONG);
+    small_disk(small);
+    put(small, "a/x", 2);
+    assert_string_equal(sent(), "x0 x1 x2");
+    small_turn(small, HOLD);
+    assert_true(small->lane->spool.put.posted);
+    return small;
+}
+
+static void a_row_that_comes_back_while_a_later_record_is_stored_is_not_passed_over(void **state)
+{
+    struct small_lane *small = row_and_record_in_one_hand();
+
+    (void)state;
+    scripted_command("wait 1");
+    small_turn(small, 0);
+    disk_alone(small);
+    deliver_all(small);
+    assert_string_equal(sent(), "x1");
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void what_is_delivered_while_it_is_stored_is_not_read_back(void **state)
+{
+    struct small_lane *small = row_and_record_in_one_hand();
+
+    (void)state;
+    scripted_command("wait 1");
+    scripted_command("deliver 1");
+    small_turn(small, 0);
+    small_turn(small, LONG);
+    small_disk(small);
+    deliver_all(small);
+    assert_string_equal(sent(), "x1");
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void what_is_given_up_while_it_is_stored_is_not_read_back(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+    struct lane *lane = small->lane;
+
+    (void)state;
+    put(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    put(small, "a/x", 2);
+    small_disk(small);
+    put(small, "a/x", 3);
+    small_turn(small, 0);
+    assert_true(lane->spool.put.posted);
+    hold_drop(&lane->hold);
+    lane->resent_before = lane->hold.epoch;
+    dispatch_forget_resent(lane);
+    assert_int_equal(small_count(small, COUNT_abandoned), 1);
+    scripted_command("deliver 1");
+    small_turn(small, LONG);
+    small_disk(small);
+    deliver_all(small);
+    assert_string_equal(sent(), "x1 x2");
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void a_row_whose_failure_is_told_is_not_sent_again(void **state)
+{
+    struct small_lane *small = small_lane_on(reporting, 1, NULL, disk.store);
+    size_t reports = 0;
+
+    (void)state;
+    for (int n = 0; n <= 2; n++)
+        put(small, "a/x", n);
+    small_turn(small, HOLD);
+    small_disk(small);
+    assert_string_equal(sent(), "x0 x1 x2");
+    scripted_command("deliver 1");
+    small_turn(small, 0);
+    small->lane->clients[0].strange_until = 0; /* the report is tried */
+    scripted_command("wait 1");
+    scripted_command("fail 1");
+    small_turn(small, 0);
+    small_disk(small);
+    small_turn(small, LONG);
+    small_disk(small);
+    for (size_t i = 0; i < small_seen.count; i++)
+        reports += strstr(small_seen.lines[i], " errors ") != NULL;
+    assert_int_equal(reports, 1);
+    assert_string_equal(sent(), "x1");
+    deliver_all(small);
+    assert_string_equal(sent(), "");
+    assert_int_equal(small_count(small, COUNT_error_action), 1);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void a_stream_that_was_forgotten_does_not_read_what_it_delivered(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+    struct lane *lane = small->lane;
+
+    (void)state;
+    put(small, "a/y", 1);
+    put(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    scripted_command("deliver 1");
+    small_turn(small, 0);
+    scripted_command("deliver 1");
+    small_turn(small, 0);
+    assert_int_equal(lane->spool.drops.waiting_count, 1); /* x1, behind y1 */
+    lane->streams.idle_most = 0;
+    scripted_command("later on");
+    small_turn(small, 0);
+    put(small, "a/z", 1);
+    put(small, "a/x", 2);
+    small_turn(small, HOLD);
+    disk_alone(small);
+    scripted_command("later off");
+    small_turn(small, LONG);
+    small_turn(small, LONG);
+    small_disk(small);
+    deliver_all(small);
+    assert_null(strstr(sent() + strlen("y1 x1"), "x1"));
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+/* As `topicrule dead retry` does it. */
+static void retry_letters(void)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(disk.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(db, 10000), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE dead SET retry = 1", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    for (int i = 0; i < 600 && figures().letters > 0; i++)
+        (void)poll(NULL, 0, 100);
+    assert_int_equal(figures().letters, 0);
+}
+
+static void a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    put(small, "a/x", 1);
+    scripted_command("fail 1");
+    small_turn(small, 0);
+    small_disk(small);
+    put(small, "a/x", 2);
+    assert_string_equal(sent(), "x1 x2");
+    retry_letters();
+    small_turn(small, LONG);
+    small_disk(small);
+    deliver_all(small);
+    assert_string_equal(sent(), "x1");
+    assert_int_equal(figures().rows, 0);
+    small_lane_free(small);
+}
+
 /* ---- at random ---- */
 
 enum { TOPICS = 4, NUMBERS = 4000 };
@@ -611,6 +799,12 @@ int main(void)
         TEST(a_full_store_holds_and_what_is_held_is_delivered),
         TEST(a_new_topic_has_no_hold_while_strange_ones_come),
         TEST(what_the_broker_sends_again_is_forgotten_unless_it_is_stored),
+        TEST(a_row_that_comes_back_while_a_later_record_is_stored_is_not_passed_over),
+        TEST(what_is_delivered_while_it_is_stored_is_not_read_back),
+        TEST(what_is_given_up_while_it_is_stored_is_not_read_back),
+        TEST(a_row_whose_failure_is_told_is_not_sent_again),
+        TEST(a_stream_that_was_forgotten_does_not_read_what_it_delivered),
+        TEST(a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way),
         TEST(whatever_happens_all_arrive_once_and_in_order),
     };
 
