@@ -262,10 +262,10 @@ void lane_free(struct lane *lane)
 {
     if (!lane)
         return;
+    client_done(lane); /* what comes back from it may be given up, which the session is told */
     session_free(lane->session);
     computed_free(lane->computed);
     park_done(lane);
-    client_done(lane);
     spool_done(lane);
     dispatch_done(lane);
     batch_done(lane);

@@ -161,7 +161,7 @@ static void on_read(struct store_job *job)
     stream->spool.reading = false;
     if (job->answer != STORE_DONE)
         due_ms += READ_AGAIN_MS;
-    else if (!stream->spool.rewound) /* else what was read is not what comes next */
+    else if (!stream->spool.rewound && !lane->spool.closing) /* else it is not what comes next, or too late */
         take_rows(lane, stream, job);
     free(job->result.rows);
     free(read);

@@ -655,6 +655,21 @@ static void a_stream_that_was_forgotten_does_not_read_what_it_delivered(void **s
     small_lane_free(small);
 }
 
+static void the_end_does_not_wait_for_what_is_being_read(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    put(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    small_lane_free(small);
+    small = small_lane_on(plain, 1, NULL, disk.store);
+    small_turn(small, 0);
+    assert_int_equal(small->lane->spool.jobs, 1);
+    small_lane_free(small);
+}
+
 /* As `topicrule dead retry` does it. */
 static void retry_letters(void)
 {
@@ -804,6 +819,7 @@ int main(void)
         TEST(what_is_given_up_while_it_is_stored_is_not_read_back),
         TEST(a_row_whose_failure_is_told_is_not_sent_again),
         TEST(a_stream_that_was_forgotten_does_not_read_what_it_delivered),
+        TEST(the_end_does_not_wait_for_what_is_being_read),
         TEST(a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way),
         TEST(whatever_happens_all_arrive_once_and_in_order),
     };
