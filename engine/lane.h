@@ -84,6 +84,7 @@ struct client {
     size_t in_flight;      /* deliveries it has */
     int64_t delivered_ms;  /* when it last delivered something */
     bool stalled;          /* what is for it waits on the disk; see spool.h */
+    int64_t probe_ms;      /* then: when to try a topic of which it has nothing */
     int64_t strange_until; /* until then a topic it has not delivered to yet gets no hold */
 };
 

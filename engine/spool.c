@@ -13,6 +13,7 @@ enum {
     WINDOW_BYTES = 4 << 20,
     PROBE_ROWS = 16,      /* for a topic that is refused */
     CLIENT_ROWS = 20000,  /* of all streams of a client */
+    PROBE_MS = 5000,      /* and for a client that has stalled: see may_read */
     STRANGE_MS = 60000,   /* see spool_takes */
     LOOK_MS = 1000,       /* has somebody else changed the store? */
     AGE_MS = 10000,       /* between two looks at what waits for refused topics */
@@ -35,6 +36,7 @@ static void say_stalled(const struct lane *lane, struct client *client)
     if (client->stalled)
         return;
     client->stalled = true;
+    client->probe_ms = lane->now_ms + PROBE_MS;
     log_warn(client->target->type->name,
              "rule %s: nothing was confirmed for %lld ms: records wait on the disk, and their messages are "
              "acknowledged",
@@ -168,6 +170,12 @@ static void on_read(struct store_job *job)
     dispatch_make_wait(lane, stream, stream->due_ms > due_ms ? stream->due_ms : due_ms);
 }
 
+/* It answers nothing, and has something to answer. */
+static bool has_enough(const struct client *client)
+{
+    return client->stalled && client->in_flight > 0;
+}
+
 static void read_on(struct lane *lane, struct stream *stream)
 {
     struct stream_spool *of = &stream->spool;
@@ -184,7 +192,7 @@ static void read_on(struct lane *lane, struct stream *stream)
         .count = of->queue_count,
         .queues = read->queues,
         .after = of->after,
-        .most_rows = stream->refused ? PROBE_ROWS : WINDOW_ROWS,
+        .most_rows = stream->refused || has_enough(stream->client) ? PROBE_ROWS : WINDOW_ROWS,
         .most_bytes = WINDOW_BYTES,
         .done = on_read,
     };
@@ -195,11 +203,12 @@ static void read_on(struct lane *lane, struct stream *stream)
 }
 
 /* One window is on its way at most until something of it arrives. A stalled client has enough with what it
- * has. */
+ * has; but that may be for a topic that hangs alone (its partitions have no leader), so now and then one of
+ * the others is tried. */
 static bool may_read(struct lane *lane, const struct stream *stream)
 {
     const struct stream_spool *of = &stream->spool;
-    const struct client *client = stream->client;
+    struct client *client = stream->client;
 
     if (of->reading || !client->handle || client->in_flight >= CLIENT_ROWS)
         return false;
@@ -207,7 +216,12 @@ static bool may_read(struct lane *lane, const struct stream *stream)
         return stream->in_flight == 0 && spool_post_drops(lane);
     if (stream->in_flight > 0)
         return of->moved && stream->in_flight <= WINDOW_ROWS / 2;
-    return !client->stalled || client->in_flight == 0;
+    if (!has_enough(client))
+        return true;
+    if (lane->now_ms < client->probe_ms)
+        return false;
+    client->probe_ms = lane->now_ms + PROBE_MS;
+    return true;
 }
 
 bool spool_step(struct lane *lane, struct stream *stream)
@@ -224,8 +238,8 @@ bool spool_step(struct lane *lane, struct stream *stream)
         of->landing = true;
     if (of->storing > 0 || of->reading || (stream->in_flight > 0 && !of->moved))
         return false;
-    if (client->stalled && client->in_flight > 0)
-        return false; /* it has enough to try */
+    if (has_enough(client))
+        return false;
     if (stream->queued && !of->landing && !of->moved && !lane->spool.failing)
         return false; /* about to be put */
     of->on = of->landing = false;

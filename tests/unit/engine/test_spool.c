@@ -670,6 +670,32 @@ static void the_end_does_not_wait_for_what_is_being_read(void **state)
     small_lane_free(small);
 }
 
+/* A topic without a leader has no answer for as long as that lasts; the cluster is well. */
+static void a_topic_that_hangs_does_not_hold_back_the_others(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    put(small, "a/x", 1);
+    put(small, "a/y", 1);
+    scripted_command("deliver 0");
+    small_turn(small, 1);
+    put(small, "a/x", 2); /* hangs */
+    small_turn(small, HOLD);
+    small_disk(small);
+    put(small, "a/y", 2);
+    small_disk(small);
+    assert_string_equal(sent(), "x1 y1 x2");
+    for (int i = 0; i < 10; i++) {
+        small_turn(small, LONG);
+        small_disk(small);
+    }
+    assert_string_equal(sent(), "y2");
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
 /* As `topicrule dead retry` does it. */
 static void retry_letters(void)
 {
@@ -820,6 +846,7 @@ int main(void)
         TEST(a_row_whose_failure_is_told_is_not_sent_again),
         TEST(a_stream_that_was_forgotten_does_not_read_what_it_delivered),
         TEST(the_end_does_not_wait_for_what_is_being_read),
+        TEST(a_topic_that_hangs_does_not_hold_back_the_others),
         TEST(a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way),
         TEST(whatever_happens_all_arrive_once_and_in_order),
     };
