@@ -67,6 +67,7 @@ static int fill(const struct rule_action *action, struct render_settings *out, s
         if (expand(rule, scope, item, err) != 0) {
             err_prefix(err, "%s", rule->name);
             err_in(err, rule->origin, rule->path);
+            err->pos = rule->pos; /* in the file, not in the template */
             return -1;
         }
     }

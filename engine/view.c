@@ -16,7 +16,8 @@ const char *view_problem(const struct subject *of)
     if (atomic_load_explicit(of->stopping, memory_order_relaxed))
         return "stopping: what was read is brought to its end, and nothing more is taken";
     if (!of->lane)
-        return "starting: secrets that rules or the MQTT login need are being fetched";
+        return "starting: waiting for secrets that rules or the MQTT login need (`topicrule secrets` says "
+               "why)";
     if (!session_is_ready(of->lane->session))
         return "the MQTT broker has not confirmed every subscription: messages may not be heard";
     return NULL;

@@ -47,10 +47,13 @@ struct sql_template *config_template(struct config_reader *reader, const struct 
         reader_inside(&reader->in, node, SEVERITY_ERROR, &err);
         return NULL;
     }
-    if (sql_template_is_settled(tmpl))
+    const char *flaw =
+        sql_template_is_settled(tmpl)
+            ? sql_template_flaw(tmpl)
+            : "there is no message here: only constants and get_secret(...) can stand in this template";
+    if (!flaw)
         return tmpl;
-    reader_error(&reader->in, node, ERR_VALUE,
-                 "there is no message here: only constants and get_secret(...) can stand in this template");
+    reader_error(&reader->in, node, ERR_VALUE, "%s", flaw);
     sql_template_free(tmpl);
     return NULL;
 }
@@ -126,6 +129,10 @@ static void read_measure(struct config_reader *reader, const struct config_key *
                          const struct doc_node *node)
 {
     char least[32], most[32];
+    const char *example = key->standard              ? key->standard
+                          : key->kind == CONFIG_INT  ? "1"
+                          : key->kind == CONFIG_SIZE ? "1MiB"
+                                                     : "1s";
     int64_t value;
 
     if (!measure(key, node, &value)) {
@@ -137,10 +144,10 @@ static void read_measure(struct config_reader *reader, const struct config_key *
 
         if (shown)
             reader_error(&reader->in, node, ERR_VALUE, "expected %s, as in %s; found " SPAN_FMT, form,
-                         key->standard ? key->standard : "1", SPAN_ARG(node->text));
+                         example, SPAN_ARG(node->text));
         else
-            reader_error(&reader->in, node, ERR_VALUE, "expected %s, as in %s; found %s", form,
-                         key->standard ? key->standard : "1", doc_type_name(node->type));
+            reader_error(&reader->in, node, ERR_VALUE, "expected %s, as in %s; found %s", form, example,
+                         doc_type_name(node->type));
         return;
     }
     if (value < key->least || value > key->most) {

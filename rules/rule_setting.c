@@ -61,6 +61,11 @@ static bool read_setting(struct action_reader *in, const struct doc_node *node, 
             "in this template");
         return false;
     }
+    const char *flaw = sql_template_flaw(setting->value);
+    if (flaw) {
+        reader_error(in->reader, node, ERR_VALUE, "%s", flaw);
+        return false;
+    }
     return true;
 }
 

@@ -83,6 +83,29 @@ bool code_computes_secrets(const struct code *code)
     return false;
 }
 
+/* What is wrong for certain, before any message; NULL: nothing. */
+const char *code_flaw(const struct code *code)
+{
+    struct sql_secret_query query;
+
+    if (code->count > 0 && code->count <= 2 && code->steps[0].op == STEP_CONST &&
+        code->steps[0].constant->type == VALUE_UNDEFINED)
+        return "an expression in it is always Undefined; get_secret takes (id, type[, key], role)";
+    for (size_t i = 0; i < code->count; i++) {
+        const struct step *step = &code->steps[i];
+
+        if (step->op != STEP_CALL || strcmp(step->func->name, "get_secret") != 0 ||
+            !secret_query(code, i, &query))
+            continue;
+        if (query.type == SQL_SECRET_BINARY && step->count == 4)
+            return "get_secret: a SecretBinary has no keys; leave the third argument out";
+        if (query.type == SQL_SECRET_STRING &&
+            !span_is(step[1 - (int)step->count].constant->text, "SecretString"))
+            return "get_secret: the second argument is SecretString or SecretBinary";
+    }
+    return NULL;
+}
+
 bool code_is_settled(const struct code *code)
 {
     for (size_t i = 0; i < code->count; i++) {

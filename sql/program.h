@@ -146,5 +146,6 @@ bool code_computes_secrets(const struct code *code);
 void code_secrets(const struct code *code, sql_secret_seen *seen, void *context);
 /* Does the result depend on constants and get_secret alone? */
 bool code_is_settled(const struct code *code);
+const char *code_flaw(const struct code *code);
 
 #endif

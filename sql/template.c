@@ -163,6 +163,15 @@ bool sql_template_is_settled(const struct sql_template *tmpl)
     return true;
 }
 
+const char *sql_template_flaw(const struct sql_template *tmpl)
+{
+    const char *flaw = NULL;
+
+    for (unsigned i = 0; i < tmpl->count && !flaw; i++)
+        flaw = code_flaw(&tmpl->parts[i].code);
+    return flaw;
+}
+
 void sql_template_secrets(const struct sql_template *tmpl, sql_secret_seen *seen, void *context)
 {
     for (unsigned i = 0; i < tmpl->count; i++)

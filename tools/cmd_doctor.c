@@ -49,7 +49,8 @@ static void look_at_secrets(struct secrets *secrets, struct findings *findings)
 
         findings_begin(findings, "secrets");
         if (secrets_probe(secrets, i, detail, &err) == 0)
-            health_tell(&report, HEALTH_FINE, name, "%s: %s", type, detail);
+            health_tell(&report, HEALTH_FINE, name, "%s: %s", type,
+                        detail[0] ? detail : "its folder can be used");
         else
             health_tell(&report, HEALTH_BROKEN, name, "%s: %s", type, err.text);
     }

@@ -118,6 +118,9 @@ bool sql_template_calls(const struct sql_template *tmpl, const char *name);
 /* True if the result depends on nothing but constants and get_secret: such a template may stand where no
  * message is at hand (client properties, configuration). */
 bool sql_template_is_settled(const struct sql_template *tmpl);
+/* What is wrong with a settled one for certain, whatever the secrets are: an expression that is always
+ * Undefined, a get_secret of no known type. NULL: nothing. */
+const char *sql_template_flaw(const struct sql_template *tmpl);
 
 typedef void sql_secret_seen(void *context, const struct sql_secret_query *query);
 /* Every get_secret call with constant arguments, so that they can be fetched before the first message. */

@@ -129,6 +129,35 @@ static void settled_templates_need_no_message(void **state)
     settled("${get_secret(device, 'SecretString', '')}", false);
 }
 
+static void flawed(const char *text, const char *want)
+{
+    struct sql_template *tmpl = template_of(text);
+    const char *flaw = sql_template_flaw(tmpl);
+
+    if (want) {
+        assert_non_null(flaw);
+        assert_non_null(strstr(flaw, want));
+    } else {
+        assert_null(flaw);
+    }
+    sql_template_free(tmpl);
+}
+
+static void what_no_secret_can_mend_is_a_flaw(void **state)
+{
+    (void)state;
+    flawed("plain", NULL);
+    flawed("", NULL);
+    flawed("${get_secret('a', 'SecretString', '')}", NULL);
+    flawed("${get_secret('a', 'SecretString', 'key', '')}/${get_secret('b', 'SecretBinary', '')}", NULL);
+    flawed("${get_or_default(get_secret('a'), 'none')}", NULL);
+    flawed("x${get_secret('a')}", "always Undefined");
+    flawed("${get_secret('a', 'SecretString', 'k', '', '')}", "always Undefined");
+    flawed("${upper(get_secret('a', 'SecretText', ''))}", "SecretString or SecretBinary");
+    flawed("a${get_secret('a', 'SecretText', 'key', '')}", "SecretString or SecretBinary");
+    flawed("${get_secret('a', 'SecretBinary', 'key', '')}", "no keys");
+}
+
 static void seen(void *context, const struct sql_secret_query *query)
 {
     char *out = context;
@@ -181,6 +210,7 @@ int main(void)
     const struct CMUnitTest others[] = {
         cmocka_unit_test(a_text_without_expressions_is_constant),
         cmocka_unit_test(settled_templates_need_no_message),
+        cmocka_unit_test(what_no_secret_can_mend_is_a_flaw),
         cmocka_unit_test(constant_secrets_are_known_before),
         cmocka_unit_test(a_failure_names_its_place),
     };
