@@ -29,7 +29,7 @@ static void every_key_lands_in_its_place(void **state)
         must_read("mqtt:\n"
                   "  url: [mqtts://a.example, 'mqtt://[fe80::1]:1884']\n"
                   "  client_id: gw\n  qos: 0\n  basic_ingest: true\n  keepalive: 2m\n"
-                  "  session_expiry: 36h\n  username: u\n  password: p${get_secret('a','b','')}\n"
+                  "  session_expiry: 36h\n  username: u\n  password: p${get_secret('a','SecretString','')}\n"
                   "  tls: {ca_file: ca, cert_file: ce, key_file: ke, key_password: kp}\n"
                   "rules: my/rules\nunsupported_actions: skip\n"
                   "secrets:\n  default: two\n  cache: 1500ms\n  stale_limit: 2d\n  backends:\n"
