@@ -449,7 +449,8 @@ static void run_until_stopped(struct lane *lane)
         int64_t due = do_work(lane);
 
         acknowledge(lane);
-        session_read(lane->session, lane->hold.unsettled == 0 && may_read(lane));
+        session_read(lane->session,
+                     (lane->hold.unsettled == 0 || session_must_read_on(lane->session)) && may_read(lane));
         due = soonest(due, tick_session(lane));
         wait_for_events(lane, due);
     }

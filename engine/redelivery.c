@@ -4,7 +4,9 @@
 
 #include "base/auto.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PLACE_NONE = UINT32_MAX };
 
@@ -20,14 +22,26 @@ struct list {
     uint32_t count;
 };
 
+/* The same, and the newest push out the oldest. */
+enum { RING = 65536 };
+struct ring {
+    struct entry *entries; /* RING */
+    uint32_t first, count;
+};
+
 struct redelivery {
-    struct list read;  /* on this connection, since the last flush */
-    struct list again; /* on the last one: expected from `next` on */
+    struct list read;    /* on this connection, since the last flush */
+    struct ring flushed; /* on this connection, before */
+    struct list again;   /* `read` of the last one: expected from `next` on */
     uint32_t next;
-    uint32_t epoch;    /* of `again` */
-    size_t broker;     /* that sent `read`, and that must send `again` */
-    bool resumed;      /* this connection: `again` may be believed */
-    uint64_t *present; /* bits: the identifiers in `again` */
+    struct ring perhaps;   /* `flushed` of the last one: may come before `again` */
+    uint32_t in_doubt;     /* how far it has come there; 0: nothing is in doubt */
+    uint32_t doubt_begins; /* in `read` */
+    uint32_t epoch;        /* of `again` */
+    size_t broker;         /* that sent `read`, and that must send `again` */
+    bool resumed;          /* this connection: `again` may be believed */
+    uint64_t *present;     /* bits: the identifiers in `again` */
+    uint64_t *later;       /* bits, for one look */
     struct message_key key;
 };
 
@@ -43,8 +57,12 @@ struct redelivery *redelivery_new(void)
         return NULL;
     redelivery->read.entries = calloc(REDELIVERY_MOST, sizeof(struct entry));
     redelivery->again.entries = calloc(REDELIVERY_MOST, sizeof(struct entry));
+    redelivery->flushed.entries = calloc(RING, sizeof(struct entry));
+    redelivery->perhaps.entries = calloc(RING, sizeof(struct entry));
     redelivery->present = calloc(PRESENT_WORDS, sizeof *redelivery->present);
-    if (!redelivery->read.entries || !redelivery->again.entries || !redelivery->present)
+    redelivery->later = calloc(PRESENT_WORDS, sizeof *redelivery->later);
+    if (!redelivery->read.entries || !redelivery->again.entries || !redelivery->flushed.entries ||
+        !redelivery->perhaps.entries || !redelivery->present || !redelivery->later)
         return NULL;
     message_key_init(&redelivery->key);
     return TAKE(redelivery);
@@ -56,8 +74,31 @@ void redelivery_free(struct redelivery *redelivery)
         return;
     free(redelivery->read.entries);
     free(redelivery->again.entries);
+    free(redelivery->flushed.entries);
+    free(redelivery->perhaps.entries);
     free(redelivery->present);
+    free(redelivery->later);
     free(redelivery);
+}
+
+static struct entry *ring_at(const struct ring *ring, uint32_t place)
+{
+    return &ring->entries[(ring->first + place) % RING];
+}
+
+static void ring_add(struct ring *ring, const struct entry *entry)
+{
+    if (ring->count == RING) {
+        ring->first = (ring->first + 1) % RING;
+        ring->count--;
+    }
+    *ring_at(ring, ring->count++) = *entry;
+}
+
+static void ring_skip(struct ring *ring, uint32_t count)
+{
+    ring->first = (ring->first + count) % RING;
+    ring->count -= count;
 }
 
 /* ---- what comes again ---- */
@@ -84,6 +125,8 @@ static void forget_again(struct redelivery *redelivery)
 {
     set_present(redelivery, false);
     redelivery->again.count = redelivery->next = 0;
+    redelivery->perhaps.count = 0;
+    redelivery->in_doubt = 0;
 }
 
 bool redelivery_expects(const struct redelivery *redelivery)
@@ -91,43 +134,109 @@ bool redelivery_expects(const struct redelivery *redelivery)
     return redelivery->resumed && redelivery->next < redelivery->again.count;
 }
 
-/* Is it the one that is next, and safe? */
-static bool is_safe(struct redelivery *redelivery, uint64_t hash, uint16_t mid, bool dup)
+bool redelivery_in_doubt(const struct redelivery *redelivery)
+{
+    return redelivery->in_doubt > 0;
+}
+
+/* The first of `again` has come, so what came before it is older, and was safe when it was flushed. */
+static void prove(struct redelivery *redelivery)
+{
+    for (uint32_t i = redelivery->doubt_begins; redelivery->in_doubt > 0 && i < redelivery->read.count; i++)
+        redelivery->read.entries[i].given_up = false;
+    redelivery->in_doubt = 0;
+    redelivery->perhaps.count = 0; /* none of them comes any more */
+}
+
+static bool is(const struct entry *entry, uint64_t hash, uint16_t mid)
+{
+    return entry->mid == mid && entry->hash == hash;
+}
+
+/* Is it one whose PUBACK may have arrived or not? The first may be anywhere, the others follow it. */
+static bool is_perhaps(struct redelivery *redelivery, uint64_t hash, uint16_t mid)
+{
+    const struct ring *perhaps = &redelivery->perhaps;
+    uint32_t place = redelivery->in_doubt;
+
+    if (redelivery->next > 0)
+        return false;
+    while (redelivery->in_doubt == 0 && place < perhaps->count && !is(ring_at(perhaps, place), hash, mid))
+        place++;
+    if (place >= perhaps->count || !is(ring_at(perhaps, place), hash, mid))
+        return false;
+    if (redelivery->in_doubt == 0)
+        redelivery->doubt_begins = redelivery->read.count;
+    redelivery->in_doubt = place + 1;
+    return true;
+}
+
+static enum redelivery_verdict judge(struct redelivery *redelivery, uint64_t hash, uint16_t mid, bool dup)
 {
     const struct entry *expected = &redelivery->again.entries[redelivery->next];
 
     if (!redelivery_expects(redelivery))
-        return false;
-    if (dup && mid == expected->mid && hash == expected->hash) {
+        return REDELIVERY_EVALUATE;
+    if (dup && is(expected, hash, mid)) {
         redelivery->next++;
-        return !expected->given_up;
+        prove(redelivery);
+        return expected->given_up ? REDELIVERY_EVALUATE : REDELIVERY_PASS_OVER;
+    }
+    if (dup && is_perhaps(redelivery, hash, mid))
+        return REDELIVERY_PASS_OVER;
+    if (redelivery->in_doubt > 0) {
+        forget_again(redelivery);
+        return REDELIVERY_BROKEN;
     }
     /* A new one: the broker has no more of the old. Or one of ours out of order, or another in its place. */
     if (!dup || is_present(redelivery, mid))
         forget_again(redelivery);
-    return false;
+    return REDELIVERY_EVALUATE;
 }
 
-bool redelivery_read(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup,
-                     uint32_t *place)
+enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const struct message *message,
+                                        uint16_t mid, bool dup, uint32_t *place)
 {
     const uint64_t hash = message_hash(&redelivery->key, message, true);
-    const bool safe = is_safe(redelivery, hash, mid, dup);
+    const enum redelivery_verdict verdict = judge(redelivery, hash, mid, dup);
     struct list *read = &redelivery->read;
 
     *place = PLACE_NONE;
     if (read->count < REDELIVERY_MOST) {
         *place = read->count++;
-        read->entries[*place] = (struct entry){.hash = hash, .mid = mid};
+        /* What is in doubt was not evaluated: if the connection goes now, it must be. */
+        read->entries[*place] = (struct entry){
+            .hash = hash, .mid = mid, .given_up = verdict == REDELIVERY_BROKEN || redelivery->in_doubt > 0};
     }
-    return safe;
+    return verdict;
 }
 
 /* ---- connections ---- */
 
 void redelivery_flushing(struct redelivery *redelivery)
 {
+    assert(redelivery->in_doubt == 0);
+    for (uint32_t i = 0; i < redelivery->read.count; i++)
+        ring_add(&redelivery->flushed, &redelivery->read.entries[i]);
     redelivery->read.count = 0;
+}
+
+/* An identifier that was used again had been acknowledged, and so had all that came before it. */
+static void forget_acknowledged(struct redelivery *redelivery)
+{
+    struct ring *perhaps = &redelivery->perhaps;
+    uint32_t left = perhaps->count;
+
+    memcpy(redelivery->later, redelivery->present, PRESENT_WORDS * sizeof *redelivery->later);
+    for (; left > 0; left--) {
+        const uint16_t mid = ring_at(perhaps, left - 1)->mid;
+        const uint64_t bit = UINT64_C(1) << mid % 64;
+
+        if (redelivery->later[mid / 64] & bit)
+            break;
+        redelivery->later[mid / 64] |= bit;
+    }
+    ring_skip(perhaps, left);
 }
 
 void redelivery_given_up(struct redelivery *redelivery, uint32_t epoch, uint32_t place)
@@ -139,6 +248,7 @@ void redelivery_given_up(struct redelivery *redelivery, uint32_t epoch, uint32_t
 void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uint32_t epoch)
 {
     const struct list read = redelivery->read;
+    const struct ring flushed = redelivery->flushed;
 
     redelivery->resumed = false;
     if (how == REDELIVERY_UNASKED)
@@ -146,8 +256,11 @@ void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uin
     forget_again(redelivery);
     redelivery->read = redelivery->again;
     redelivery->again = read;
+    redelivery->flushed = redelivery->perhaps;
+    redelivery->perhaps = flushed;
     redelivery->epoch = epoch;
     set_present(redelivery, true);
+    forget_acknowledged(redelivery);
     if (how == REDELIVERY_TAKEN)
         forget_again(redelivery);
 }

@@ -27,8 +27,17 @@
  * died before the broker let us in; only one on which no CONNECT has left does not count. What was met again
  * is entered again as it is, because its PUBACK is queued again.
  *
- * - A flush begins: what was read on this connection is forgotten, also if little of it leaves; what then
- *   comes again may be a new message, as any PUBACK may have arrived.
+ * What was flushed. Any PUBACK of a flush may have arrived, and its identifier may be a new message's. But
+ * brokers read slowly what they are sent fast: tens of thousands of PUBACKs may be lost with a connection. So
+ * those messages are remembered apart. Order tells: what was read after the flush has its PUBACK still here
+ * and so comes again for certain, and what comes before it was sent before it, hence read by us, flushed, and
+ * safe. So if the messages that come again begin with one of the flushed ones, and go on with those that
+ * followed it, one by one, they are passed over *in doubt*: nothing is acknowledged until the first message
+ * of after the flush proves them. If anything else comes, the connection is dropped, and on the next one all
+ * is evaluated. Nothing read after the flush: nothing could prove them, so they are forgotten. A flushed
+ * message whose identifier came once more on that connection had been acknowledged, and so had those before
+ * it.
+ *
  * - Session not resumed, another broker of the list, another client has taken our id: all is forgotten.
  * - MQTT 3.1.1: the same; identifiers, DUP and order are as old as that.
  *
@@ -49,13 +58,19 @@ struct redelivery;
 struct redelivery *redelivery_new(void); /* NULL: no memory */
 void redelivery_free(struct redelivery *redelivery);
 
-/* A message with QoS 1 was read: `mid` is its packet identifier, `dup` its flag. True: it is safe, pass it
- * over. Else its place, for redelivery_given_up. Only while nothing of earlier connections is open: what they
- * read is decided. */
-bool redelivery_read(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup,
-                     uint32_t *place);
+enum redelivery_verdict {
+    REDELIVERY_EVALUATE,
+    REDELIVERY_PASS_OVER, /* it is safe; while redelivery_in_doubt perhaps: nothing may be acknowledged */
+    REDELIVERY_BROKEN, /* what was in doubt is not what we took it for: drop the connection, unacknowledged */
+};
 
-/* The first byte of queued PUBACKs may leave from now on. */
+/* A message with QoS 1 was read: `mid` is its packet identifier, `dup` its flag. `*place` is for
+ * redelivery_given_up. Only while nothing of earlier connections is open: what they read is decided. */
+enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const struct message *message,
+                                        uint16_t mid, bool dup, uint32_t *place);
+bool redelivery_in_doubt(const struct redelivery *redelivery);
+
+/* The first byte of queued PUBACKs may leave from now on. Never in doubt. */
 void redelivery_flushing(struct redelivery *redelivery);
 
 /* A record of the message read on connection `epoch` (hold.h) at that place was given up, because the

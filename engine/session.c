@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum {
+    DOUBT_MS = 10000,   /* for the broker to send again what proves the rest */
     CONNECT_MS = 10000, /* TCP, TLS and CONNACK together */
     TICK_MS = 50,       /* looked at that often while connecting */
     FINISH_MS = 2000,   /* for the broker to close after we did */
@@ -338,6 +339,11 @@ static int64_t tick_up(struct session *session)
         }
         next = session->now_ms; /* the lane goes over what came, and there may be more */
     }
+    if (session->doubting && session->now_ms - session->doubt_ms > DOUBT_MS) {
+        session_doubt_is_broken(session);
+        session_drop(session);
+        return session->due_ms;
+    }
     session_ask_again(session);
     if (keepalive_ms == 0)
         return next;
@@ -437,6 +443,11 @@ void session_give_login(struct session *session, struct session_login *login)
 void session_given_up(struct session *session, uint32_t epoch, uint32_t place)
 {
     redelivery_given_up(session->redelivery, epoch, place);
+}
+
+bool session_must_read_on(const struct session *session)
+{
+    return session->doubting;
 }
 
 bool session_is_up(const struct session *session)

@@ -80,6 +80,8 @@ bool session_flush(struct session *session);
  * reset eats the PUBACKs. Returns false until that is over; call again after events. */
 bool session_finish(struct session *session, int64_t now_ms);
 
+/* What is held can be settled only by what comes next: see redelivery.h, in doubt. */
+bool session_must_read_on(const struct session *session);
 bool session_is_up(const struct session *session);
 bool session_is_flushing(const struct session *session);
 /* Connected, and every subscription answered. Any thread. */

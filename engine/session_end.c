@@ -106,6 +106,12 @@ static void choose_protocol(struct session *session, bool was_up)
         session->old_protocol = !session->old_protocol;
 }
 
+void session_doubt_is_broken(struct session *session)
+{
+    session->ended = true;
+    session_say_why(session, "what came again is not what was read before; all of it is taken afresh");
+}
+
 static enum redelivery_end how_it_ended(const struct session *session, bool was_up)
 {
     if (session->taken_over)
@@ -140,6 +146,9 @@ void session_drop(struct session *session)
     session->ping_left = 0;
     session->subscribe_count = 0;
     atomic_store(&session->ready, false);
+    if (session->doubting)
+        hold_release(session->options.hold, session->options.hold->epoch);
+    session->doubting = false;
     hold_drop(session->options.hold);
     session->options.events.lost(session->options.events.context);
 }

@@ -183,20 +183,40 @@ static void drop_properties(struct message *message)
     }
 }
 
+/* While it is in doubt what a message is, nothing may be acknowledged: one more thing is unsettled. */
+static void hold_doubt(struct session *session)
+{
+    const bool doubt = redelivery_in_doubt(session->redelivery);
+
+    if (doubt == session->doubting)
+        return;
+    session->doubting = doubt;
+    session->doubt_ms = session->now_ms;
+    if (doubt)
+        (void)hold_take(session->options.hold);
+    else
+        hold_release(session->options.hold, session->options.hold->epoch);
+}
+
 /* Has it come again, though it is safe already? */
 static bool is_duplicate(struct session *session, struct message *message, uint16_t mid)
 {
     const bool dup = session->dup;
 
     assert(session->options.hold->orphans == 0); /* else nothing is read */
-    const bool duplicate = redelivery_read(session->redelivery, message, mid, dup, &message->place);
-    if (duplicate) {
+    enum redelivery_verdict verdict =
+        redelivery_read(session->redelivery, message, mid, dup, &message->place);
+    if (verdict == REDELIVERY_BROKEN)
+        session_doubt_is_broken(session);
+    else
+        hold_doubt(session);
+    if (verdict == REDELIVERY_PASS_OVER) {
         counters_one(session->options.counters, duplicates);
         session->passed_over++;
     }
     if (session->dup_heard)
         listen_for_dup(session);
-    return duplicate;
+    return verdict != REDELIVERY_EVALUATE;
 }
 
 static void on_message(struct mosquitto *mosq, void *context, const struct mosquitto_message *in,

@@ -70,6 +70,8 @@ struct session {
     atomic_size_t unsubscribed; /* of the route's filters that are gone, answered: the first so many */
 
     struct redelivery *redelivery;
+    bool doubting; /* it is in doubt, and the hold knows */
+    int64_t doubt_ms;
     struct copies copies;
     char *dup_line;      /* how the library's line about a PUBLISH begins, up to its DUP flag */
     bool dup_heard, dup; /* the library tells its lines; what the last one said */
@@ -101,6 +103,9 @@ void session_on_unsuback(struct mosquitto *mosq, void *context, int mid,
 
 /* Queue SUBSCRIBEs for what was refused, if it is time. Only while nothing is held. */
 void session_ask_again(struct session *session);
+
+/* session_end.c: the connection must go, and what was in doubt on it is evaluated on the next. */
+void session_doubt_is_broken(struct session *session);
 
 /* session_dial.c. Returns 0 with a connection or a look-up of its name under way, or -1 with `reason`. */
 int session_dial(struct session *session);

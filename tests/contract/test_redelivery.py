@@ -351,5 +351,101 @@ def other_broker_of_the_list_is_another(cleanup):
     all_are_evaluated(stage, [1], 1)
 
 
+# ---- what was flushed, and may have arrived or not
+
+
+def flushed_and_lost(cleanup, flushed, later):
+    """Messages 1 to `flushed` are acknowledged, `later` more are read and safe, and the connection is gone: the next is let in."""
+    stage = Stage(cleanup)
+    stage.publish(1, flushed)
+    stage.engine.records(flushed)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks(range(1, flushed + 1))
+    stage.publish(flushed + 1, flushed + later)
+    stage.engine.records(later)
+    stage.link.close()
+    stage.link = stage.broker.accept()
+    stage.engine.say("deliver 0")
+    stage.wait_counted(delivered=flushed + later)
+    let_in(stage)
+    return stage
+
+
+def flushed_ones_are_passed_over_once_they_are_proven(cleanup):
+    stage = flushed_and_lost(cleanup, 3, 2)
+    stage.publish(2, 3, dup=True)  # the PUBACK of 1 has arrived
+    stage.link.quiet(1)  # nothing is acknowledged in doubt
+    stage.publish(4, 5, dup=True)
+    stage.link.pubacks([2, 3, 4, 5])
+    stage.engine.no_record()
+    stage.wait_counted(duplicates=4, received=5)
+    stage.publish(1, 3)  # new ones
+    stage.engine.records(3)
+    stage.link.quiet()
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+
+
+def doubt_that_lasts_costs_the_connection(cleanup):
+    stage = flushed_and_lost(cleanup, 2, 1)
+    stage.publish(1, 2, dup=True)
+    stage.link.wait_closed()
+    stage.link.close()
+    stage.link = stage.broker.accept()
+    let_in(stage)
+    stage.publish(1, 3, dup=True)
+    stage.engine.records(3)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+
+
+def what_breaks_the_doubt_costs_the_connection(cleanup):
+    for what in (dict(first=9, last=9, dup=True), dict(first=2, last=2), dict(first=3, last=3, dup=True)):
+        stage = flushed_and_lost(cleanup, 3, 1)
+        stage.publish(1, 1, dup=True)
+        stage.publish(what.pop("first"), what.pop("last"), **what)
+        stage.link.wait_closed()
+        stage.engine.no_record()
+        stage.link.close()
+        stage.link = stage.broker.accept()
+        let_in(stage)
+        stage.publish(1, 4, dup=True)
+        stage.engine.records(4)
+        stage.engine.say("deliver 0")
+        stage.link.pubacks([1, 2, 3, 4])
+
+
+def nothing_after_the_flush_proves_nothing(cleanup):
+    stage = flushed_and_lost(cleanup, 2, 1)
+    stage.publish(1, 3, dup=True)
+    stage.link.pubacks([1, 2, 3])
+    stage.link.close()
+    stage.link = stage.broker.accept()
+    let_in(stage)
+    stage.publish(1, 3, dup=True)
+    stage.engine.records(3)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+
+
+def a_new_session_has_no_doubt(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 2)
+    stage.engine.records(2)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2])
+    stage.publish(3, 3)
+    stage.engine.records(1)
+    stage.link.close()
+    stage.link = stage.broker.accept()
+    stage.engine.say("deliver 0")
+    stage.wait_counted(delivered=3)
+    let_in(stage, session=False)
+    stage.publish(1, 3, dup=True)
+    stage.engine.records(3)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+
+
 if __name__ == "__main__":
     enginelib.main(globals())

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -22,7 +23,7 @@ static bool seen(struct redelivery *redelivery, uint16_t mid, const char *payloa
     const struct message message = message_of("a/b", span_of(payload));
     uint32_t place;
 
-    return redelivery_read(redelivery, &message, mid, dup, &place);
+    return redelivery_read(redelivery, &message, mid, dup, &place) == REDELIVERY_PASS_OVER;
 }
 
 /* One that has read messages 1 to `count` with payload "x", lost the connection, and is let in again. */
@@ -94,7 +95,7 @@ static bool taken_for(const struct message *first, const struct message *second)
     (void)redelivery_read(redelivery, first, 1, NEW, &place);
     redelivery_lost(redelivery, REDELIVERY_LOST, 1);
     redelivery_connected(redelivery, true, 0);
-    bool taken = redelivery_read(redelivery, second, 1, AGAIN, &place);
+    bool taken = redelivery_read(redelivery, second, 1, AGAIN, &place) == REDELIVERY_PASS_OVER;
     redelivery_free(redelivery);
     return taken;
 }
@@ -123,6 +124,73 @@ static void every_byte_and_every_length_counts(void **state)
     }
 }
 
+/* ---- what was flushed ---- */
+
+/* Text, word by word: "r5" message 5 is read for the first time, "f" a flush, "l" the connection is lost and
+ * another let in, "d5" message 5 comes again, "n5" a new one has its identifier and its reading, "o5" it
+ * comes again with another reading. The answers: e evaluated, p passed over, P the same in doubt, x the
+ * connection must go. */
+static void live(const char *script, const char *answers)
+{
+    struct redelivery *redelivery = redelivery_new();
+    char text[64] = "";
+    size_t size = 0;
+    uint32_t epoch = 0, place;
+
+    redelivery_connected(redelivery, true, 0);
+    for (const char *at = script; *at; at += strcspn(at, " "), at += *at == ' ') {
+        if (*at == 'f') {
+            redelivery_flushing(redelivery);
+        } else if (*at == 'l') {
+            redelivery_lost(redelivery, REDELIVERY_LOST, ++epoch);
+            redelivery_connected(redelivery, true, 0);
+        } else {
+            const struct message message = message_of("a", span_of(*at == 'o' ? "other" : "x"));
+            enum redelivery_verdict verdict = redelivery_read(redelivery, &message, (uint16_t)atoi(at + 1),
+                                                              *at == 'd' || *at == 'o', &place);
+
+            text[size++] = verdict == REDELIVERY_BROKEN      ? 'x'
+                           : verdict == REDELIVERY_EVALUATE  ? 'e'
+                           : redelivery_in_doubt(redelivery) ? 'P'
+                                                             : 'p';
+        }
+    }
+    redelivery_free(redelivery);
+    assert_string_equal(text, answers);
+}
+
+static const struct life {
+    const char *name, *script, *answers;
+} lives[] = {
+    {"all PUBACKs were lost", "r1 r2 r3 f r4 r5 l d1 d2 d3 d4 d5 n6", "eeeeePPPppe"},
+    {"some PUBACKs arrived", "r1 r2 r3 f r4 l d3 d4", "eeeePp"},
+    {"all PUBACKs arrived", "r1 r2 f r3 l d3", "eeep"},
+    {"of several flushes", "r1 f r2 f r3 f r4 l d2 d3 d4", "eeeePPp"},
+    {"nothing after the flush proves nothing", "r1 r2 f l d1 d2", "eeee"},
+    {"one is left out", "r1 r2 r3 f r4 l d1 d3", "eeeePx"},
+    {"another reading", "r1 r2 f r3 l d1 o2", "eeePx"},
+    {"a new message in doubt", "r1 r2 f r3 l d1 n2", "eeePx"},
+    {"a stranger in doubt", "r1 r2 f r3 l d1 d9", "eeePx"},
+    {"one of later in doubt", "r1 r2 f r3 r4 l d1 d4", "eeeePx"},
+    {"broken: all is evaluated on the next", "r1 r2 f r3 l d1 d9 l d1 d9 d3", "eeePxeee"},
+    {"lost in doubt: all is evaluated on the next", "r1 r2 f r3 l d1 d2 l d1 d2 d3", "eeePPeee"},
+    {"proven, and lost again", "r1 r2 f r3 l d1 d2 d3 l d1 d2 d3", "eeePPpppp"},
+    {"proven, flushed, and lost again", "r1 f r2 l d1 d2 f r3 l d1 d2 d3", "eePpePPp"},
+    {"not after the first that is certain", "r1 r2 f r3 r4 l d3 d1 d4", "eeeepep"},
+    /* The identifier came again on that connection, so its PUBACK had arrived, and those before. */
+    {"an identifier used again", "r1 r2 f r1 r3 l d2 d1 d3", "eeeePpp"},
+    {"two of them", "r1 r2 f r1 f r2 r3 l d1 d2 d3", "eeeeePpp"},
+    {"acknowledged, so not in doubt", "r1 r2 f r2 r3 l d1 d2 d3", "eeeeepp"},
+    {"only of the connection before", "r1 f r2 l l d1 d2", "eeee"},
+};
+
+static void life_row(void **state)
+{
+    const struct life *row = *state;
+
+    live(row->script, row->answers);
+}
+
 /* Properties and retain count; identifiers of subscriptions too, as they say which rules ran. */
 static const struct sql_user_property property = {SPAN("k"), SPAN("v")};
 static const struct difference {
@@ -149,8 +217,8 @@ static void difference_row(void **state)
 
 int main(void)
 {
-    enum { ROWS = sizeof differences / sizeof *differences };
-    struct CMUnitTest tests[ROWS + 4] = {
+    enum { ROWS = sizeof differences / sizeof *differences, LIVES = sizeof lives / sizeof *lives };
+    struct CMUnitTest tests[ROWS + 4 + LIVES] = {
         cmocka_unit_test(all_that_there_can_be),
         cmocka_unit_test(an_identifier_twice_counts_twice),
         cmocka_unit_test(given_up_is_of_one_connection),
@@ -161,5 +229,8 @@ int main(void)
         tests[4 + i] = (struct CMUnitTest){.name = differences[i].name,
                                            .test_func = difference_row,
                                            .initial_state = (void *)(uintptr_t)&differences[i]};
+    for (size_t i = 0; i < LIVES; i++)
+        tests[4 + ROWS + i] = (struct CMUnitTest){
+            .name = lives[i].name, .test_func = life_row, .initial_state = (void *)(uintptr_t)&lives[i]};
     return cmocka_run_group_tests_name("redelivery", tests, NULL, NULL);
 }
