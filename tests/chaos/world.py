@@ -195,6 +195,8 @@ class World:
         self.has = features()
         more = ("secrets: {cache: 1s, backends: {files: {type: directory, path: ../secrets}}}\n"
                 "kafka: {defaults: {reconnect.backoff.max.ms: 1000}}\n")
+        if options.ack_on_receipt:  # what is acknowledged too early must not be on the disk a moment later
+            more += "delivery: {hold: 5s}\n"
         self.daemon = Daemon(folder, self.to_broker, self.rules(), more, options.ack_on_receipt, (sasl_port, self.to_kafka.port))
         cleanup.callback(self.daemon.kill)
         self.daemon.start(wait=True)  # from now on the broker keeps what comes for it
