@@ -121,7 +121,7 @@ static void say_refused(struct lane *lane, struct stream *stream, const char *wh
     if (limiter_allows(&lane->streams.refusals, lane->now_ms, &left_out))
         log_warn(stream->client->target->type->name,
                  "'" SPAN_FMT "' is refused: %s; what is for it waits and is tried again, for as long as "
-                              "delivery.refused allows"
+                 "delivery.refused allows"
                  "%s",
                  SPAN_ARG(stream->name), why, left_out ? " (and others)" : "");
 }

@@ -65,8 +65,8 @@ struct span setting_text(const struct settings *settings, enum prop_id id);
 long long setting_number(const struct settings *settings, enum prop_id id);
 bool setting_is_true(const struct settings *settings, enum prop_id id);
 
-/* `text`, part of what `item` says, as it may stand in a message: never if it came from a store of secrets, and
- * not all of what is long. `item` may be NULL. */
+/* `text`, part of what `item` says, as it may stand in a message: never if it came from a store of secrets,
+ * and not all of what is long. `item` may be NULL. */
 struct span setting_shown(const struct action_setting *item, struct span text);
 
 /* Set `id` from a text that settings must keep (copied), as if `from` had said it. For JAAS and conversions.

@@ -22,7 +22,7 @@ struct engine_options {
     struct rule_set *rules;
     struct secrets *secrets; /* NULL: none configured */
     const char *version;     /* of the program, for those who look at it; NULL: not told */
-    const char *store_path;  /* of the database for what cannot be delivered yet. NULL: no store, it is held */
+    const char *store_path; /* of the database for what cannot be delivered yet. NULL: no store, it is held */
 };
 
 /* Make sessions and clients; contacts nothing yet. NULL with `err`. */
@@ -52,9 +52,9 @@ struct engine_counters {
     /* Rule evaluations: evaluated = matched + filtered + failed. */
     uint64_t evaluated, matched, filtered, failed;
     /* Actions: begun + recovered = delivered + error_action + dead + dropped + abandoned + those in flight +
-     * the rows of the store. A failed evaluation counts as one action begun, and so does a report that goes to
-     * the disk. Abandoned: given up with the connection, because the broker sends the message again. Stored:
-     * put on the disk, ever. Recovered: rows that were there at the start. */
+     * the rows of the store. A failed evaluation counts as one action begun, and so does a report that goes
+     * to the disk. Abandoned: given up with the connection, because the broker sends the message again.
+     * Stored: put on the disk, ever. Recovered: rows that were there at the start. */
     uint64_t begun, delivered, error_action, dead, dropped, abandoned, stored, recovered;
     uint64_t retried;      /* sent again after an answer that was not final */
     uint64_t acknowledged; /* QoS 1 messages whose PUBACK was written */

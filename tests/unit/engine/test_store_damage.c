@@ -224,7 +224,7 @@ static void be_killed(const struct small_store *small, int out)
         struct waited put = {.job = {.work = STORE_PUT, .count = EACH, .rows = rows}};
 
         for (int i = 0; i < EACH; i++) {
-            (void)snprintf(texts[i], sizeof texts[i], "%lld", (long long)(first + i));
+            (void)snprintf(texts[i], sizeof texts[i], "%lld", (long long)first + i);
             rows[i] =
                 (struct store_row){.number = first + i, .queue = mine.queue, .record = span_of(texts[i])};
             said[i] = first + i;
