@@ -207,8 +207,8 @@ static void one_is_done(struct lane *lane, struct delivery *delivery, bool store
     if (stored && delivery->state == DELIVERY_SENT) { /* the client has it, or had */
         if (delivery->row > of->handed)
             of->handed = delivery->row;
-        if (delivery->row > of->after && !of->rewound) /* else there are others to be read before it */
-            of->after = delivery->row;
+        if (delivery->row > of->after && !of->rewound && !of->reading)
+            of->after = delivery->row; /* else there are others before it, to be read or just being read */
     }
     if (stored && delivery->state == DELIVERY_WAITING && delivery->row <= of->after) {
         of->after = delivery->row - 1; /* a letter that was given back came between, with a higher number */

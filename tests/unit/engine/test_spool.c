@@ -220,6 +220,34 @@ static void a_row_that_comes_back_is_read_again_in_its_place(void **state)
     small_lane_free(small);
 }
 
+static void rows_being_read_are_not_forgotten_for_what_was_put_beside_them(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    for (int n = 1; n <= 3; n++)
+        put(small, "a/x", n);
+    small_turn(small, HOLD);
+    small_disk(small);
+    scripted_command("deliver 1");
+    small_turn(small, 0);
+    small_disk(small); /* live again; 2 and 3 are rows, and in the client's hands */
+    put(small, "a/x", 4);
+    put(small, "a/x", 5);
+    assert_string_equal(sent(), "x1 x2 x3 x4 x5");
+    scripted_command("wait 2"); /* 2 and 3; so 4 and 5 are being put */
+    small_turn(small, 0);
+    scripted_command("wait 1");    /* 4 */
+    scripted_command("deliver 1"); /* 5 */
+    small_turn(small, LONG);
+    small_turn(small, LONG); /* 2 and 3 are being read */
+    small_disk(small);
+    deliver_all(small);
+    assert_string_equal(sent(), "x2 x3 x4");
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
 static void a_refused_topic_waits_alone(void **state)
 {
     struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
@@ -998,6 +1026,7 @@ int main(void)
         TEST(what_has_waited_for_the_hold_goes_to_the_disk_and_is_settled),
         TEST(during_an_outage_new_records_go_to_the_disk_at_once_and_come_back_in_order),
         TEST(a_row_that_comes_back_is_read_again_in_its_place),
+        TEST(rows_being_read_are_not_forgotten_for_what_was_put_beside_them),
         TEST(a_refused_topic_waits_alone),
         TEST(what_waits_survives_a_restart_and_goes_first),
         TEST(rows_of_a_rule_that_is_gone_wait),
