@@ -321,8 +321,10 @@ int vault_probe(struct backend *backend, char *detail, struct err *err)
         else if (vault_login(backend, err) == 0)
             result = 0;
         int64_t left_s = backend->end_ms == INT64_MAX ? -1 : (backend->end_ms - clock_mono_ms()) / 1000;
-        int size = snprintf(detail, SECRETS_DETAIL, "%s at %s, logged in by %s",
-                            version ? version : "unknown version", backend->address, backend->auth.name);
+        int size = snprintf(detail, SECRETS_DETAIL, "%s at %s, %s %s%s",
+                            version ? version : "unknown version", backend->address,
+                            backend->unseen ? "not sure of the" : "logged in by", backend->auth.name,
+                            backend->unseen ? ": it is wrong, or may not look itself up (403)" : "");
         if (left_s >= 0 && size > 0 && size < SECRETS_DETAIL)
             (void)snprintf(detail + size, SECRETS_DETAIL - (size_t)size, ", token for %lld s",
                            (long long)left_s);

@@ -40,6 +40,7 @@ struct backend {
     int64_t renew_ms, end_ms; /* monotonic; INT64_MAX: never */
     int64_t forgot_ms;        /* monotonic: when a token was last dropped because it was refused; 0: never */
     bool renewable, looked;   /* looked: a given token's life has been asked for */
+    bool unseen;              /* and the server would not say: it is wrong, or may not look at itself */
     int64_t wait_ms;          /* monotonic: the server asked for silence until then */
 };
 

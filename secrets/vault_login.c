@@ -158,6 +158,7 @@ static int look_up(struct backend *backend, struct err *err)
     set_life(backend, json_integer_value(json_object_get(data, "ttl")),
              json_is_true(json_object_get(data, "renewable")), now);
     backend->looked = true;
+    backend->unseen = status == 403;
     return 0;
 }
 
@@ -181,7 +182,7 @@ static void drop_token(struct backend *backend)
 {
     wiped_free(backend->token);
     backend->token = NULL;
-    backend->looked = false;
+    backend->looked = backend->unseen = false;
 }
 
 /* ---- for vault.c and the table ---- */

@@ -202,6 +202,13 @@ def a_token_is_renewed_in_the_background(folder):
             check("there is nothing" in client.error("nope"), "the token is alive, long after its first six seconds")
 
 
+def a_token_that_nobody_knows_is_doubted(folder):
+    with Vault(folder) as vault:
+        with Client(0, 0, ("vault", "vault", {**vault.options(), "auth.token": "hvs.wrong"})) as client:
+            found = client.ask("probe", "0")
+            check("not sure of the token: it is wrong, or may not look itself up" in found[1], found)
+
+
 def a_changed_secret_is_told(folder):
     with Vault(folder) as vault:
         vault.put("a", v="one")
@@ -283,4 +290,4 @@ def tls_is_checked(folder):
 
 main(what_is_stored_is_what_comes, versions_deleted_and_destroyed, tokens_given_and_refused,
      approle_logs_in_again_when_its_token_has_run_out, a_wrapped_secret_id_is_opened_once, a_token_is_renewed_in_the_background,
-     a_changed_secret_is_told, sealed_and_away, namespace_is_sent, tls_is_checked)
+     a_token_that_nobody_knows_is_doubted, a_changed_secret_is_told, sealed_and_away, namespace_is_sent, tls_is_checked)
