@@ -16,7 +16,7 @@ enum {
     PROBE_MS = 5000,      /* and for a client that has stalled: see may_read */
     STRANGE_MS = 60000,   /* see spool_takes */
     LOOK_MS = 1000,       /* has somebody else changed the store? */
-    AGE_MS = 10000,       /* between two looks at what waits for refused topics */
+    AGE_MS = 2000,        /* between two looks at what waits for refused topics */
     READ_AGAIN_MS = 1000, /* after a read that failed */
     ROW_MEMORY = 64 << 20,
 };
@@ -403,8 +403,11 @@ static struct refused measure(const struct lane *lane, struct stream *stream)
  * largest. */
 static void age(struct lane *lane)
 {
-    const int64_t most = lane->options.config->delivery.refused_bytes;
-    const int64_t before_ms = clock_wall_ms() - lane->options.config->delivery.refused_ms;
+    const struct config *config = lane->options.config;
+    const int64_t half =
+        config->delivery.store_bytes / 2; /* refused topics must not fill the store for all */
+    const int64_t most = config->delivery.refused_bytes < half ? config->delivery.refused_bytes : half;
+    const int64_t before_ms = clock_wall_ms() - config->delivery.refused_ms;
     struct refused oldest = {NULL, 0, before_ms}, largest = {0};
     int64_t bytes = 0;
 

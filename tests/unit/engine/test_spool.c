@@ -277,6 +277,28 @@ static void a_refused_topic_waits_alone(void **state)
     small_lane_free(small);
 }
 
+static void refused_topics_leave_half_of_the_store_to_the_others(void **state)
+{
+    enum { MANY = 20000 };
+    struct small_lane *small = small_lane_on(plain, 1, "delivery: {store: {max: 1MiB}}", disk.store);
+
+    (void)state;
+    scripted_command("deny x");
+    small_turn(small, 0);
+    for (int n = 1; n <= MANY; n++)
+        put(small, "a/x", n);
+    small_disk(small);
+    assert_true(figures().bytes > 1 << 19);
+    for (int i = 0; i < 20; i++) { /* not while it is tried again */
+        small_turn(small, 3000);
+        small_disk(small);
+    }
+    assert_in_range(figures().bytes, 1, 1 << 19);
+    assert_int_equal(figures().rows + figures().letters, MANY);
+    assert_int_equal(small_count(small, COUNT_dead), figures().letters);
+    small_lane_free(small);
+}
+
 static void what_waits_survives_a_restart_and_goes_first(void **state)
 {
     struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
@@ -1028,6 +1050,7 @@ int main(void)
         TEST(a_row_that_comes_back_is_read_again_in_its_place),
         TEST(rows_being_read_are_not_forgotten_for_what_was_put_beside_them),
         TEST(a_refused_topic_waits_alone),
+        TEST(refused_topics_leave_half_of_the_store_to_the_others),
         TEST(what_waits_survives_a_restart_and_goes_first),
         TEST(rows_of_a_rule_that_is_gone_wait),
         TEST(the_next_client_gets_what_the_dead_one_had),
