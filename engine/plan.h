@@ -14,7 +14,7 @@ struct plan {
     struct session_login *login;
     bool login_behind; /* it could not be made when it was tried last */
     struct target *targets;
-    size_t target_count, target_room;
+    size_t target_count;
     size_t **target_of; /* target_of[rule][action]; the error action's is the last */
     size_t forgotten;   /* filters that are gone, and the store knows it: the first so many of the route's */
 };

@@ -21,6 +21,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
+enum { SPOOL_RETRY_MS = 1000 }; /* a disk that is full, or fails, is asked again after this */
+
 struct delivery;
 struct firing;
 struct lane;

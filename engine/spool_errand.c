@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RETRY_MS = 1000 };
-
 struct spool_errand {
     struct store_job job; /* first: a job is its errand */
     struct spool_errand *next;
@@ -24,7 +22,7 @@ struct spool_errand {
     uint32_t actions;
 
     /* BURY and FETCH: a row that failed for good. BURY_OLD: rows that waited too long. */
-    int64_t row, oldest_ms;
+    int64_t row;
     struct lane_action *action;
     struct span name;      /* of the stream */
     struct stream *stream; /* BURY_OLD: it waits for the answer */
@@ -82,7 +80,7 @@ void spool_gone(struct lane *lane, int64_t row)
     struct spool *spool = &lane->spool;
     const size_t at = find_ended(spool, row);
 
-    if (!spool_has_ended(lane, row))
+    if (at == spool->ended_count || spool->ended[at] != row)
         return;
     spool->ended_count--;
     memmove(spool->ended + at, spool->ended + at + 1, (spool->ended_count - at) * sizeof *spool->ended);
@@ -151,7 +149,7 @@ static bool is_done(struct spool_errand *errand)
         return true;
     keep(errand);
     spool->failing = true;
-    spool->retry_ms = errand->lane->now_ms + RETRY_MS;
+    spool->retry_ms = errand->lane->now_ms + SPOOL_RETRY_MS;
     return false;
 }
 

@@ -11,7 +11,6 @@
 enum {
     PUT_ROWS = 4000,
     PUT_BYTES = 4 << 20,
-    RETRY_MS = 1000, /* a disk that is full, or fails, is asked again after this */
 };
 
 /* ---- which queue ---- */
@@ -139,6 +138,16 @@ static void gather_queued(struct lane *lane)
                 add(lane, at);
 }
 
+/* A dead letter that is given back may have a higher number than rows that come later, and be read before
+ * them: then look again from here. */
+static void not_behind(struct stream_spool *of, int64_t row)
+{
+    if (row > of->after)
+        return;
+    of->after = row - 1;
+    of->rewound = true;
+}
+
 static void give_places(struct lane *lane)
 {
     struct spool_put *put = &lane->spool.put;
@@ -154,10 +163,7 @@ static void give_places(struct lane *lane)
         at += row->record.size;
         row->origin.data = row->origin.size ? at : NULL;
         at += row->origin.size;
-        if (row->number <= of->after) { /* somebody else's row went before: look again from here */
-            of->after = row->number - 1;
-            of->rewound = true;
-        }
+        not_behind(of, row->number);
     }
 }
 
@@ -210,10 +216,8 @@ static void one_is_done(struct lane *lane, struct delivery *delivery, bool store
         if (delivery->row > of->after && !of->rewound && !of->reading)
             of->after = delivery->row; /* else there are others before it, to be read or just being read */
     }
-    if (stored && delivery->state == DELIVERY_WAITING && delivery->row <= of->after) {
-        of->after = delivery->row - 1; /* a letter that was given back came between, with a higher number */
-        of->rewound = true;
-    }
+    if (stored && delivery->state == DELIVERY_WAITING)
+        not_behind(of, delivery->row);
     if (delivery->over) {
         delivery_free(lane, delivery);
     } else if (stored) {
@@ -235,7 +239,7 @@ static void on_put(struct store_job *job)
     put->posted = false;
     lane->spool.failing = !stored;
     if (!stored) {
-        lane->spool.retry_ms = lane->now_ms + RETRY_MS;
+        lane->spool.retry_ms = lane->now_ms + SPOOL_RETRY_MS;
         lane->spool.sweep = true;
     }
     for (size_t i = 0; i < put->count; i++)

@@ -89,7 +89,6 @@ struct store {
     bool stopping, waiting;
     struct queues queues;
     struct store_figures figures;
-    size_t ports;
 
     /* The thread's. */
     pthread_t thread;
