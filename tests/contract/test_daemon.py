@@ -5,18 +5,16 @@ $TOPICRULE is the program, $CLUSTER librdkafka's mock cluster in a process of it
 answer while it is stopped. What each answer of Kafka means is for test_ack.py.
 """
 
-import concurrent.futures
 import contextlib
 import json
 import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
-import traceback
 
+import enginelib
 from broker import Broker, Failed, SUBSCRIBE, make_certificates, numbered
 
 PROGRAM = os.path.abspath(os.environ.get("TOPICRULE", "build/dev/topicrule"))
@@ -219,28 +217,5 @@ def what_is_on_the_disk_is_acknowledged(cleanup):
     assert 6 <= stage.kafka.count() <= 11  # the killed producer may have sent the five
 
 
-SCENARIOS = [waits_for_kafka, waits_for_kafka_over_tls, resumed_session_waits, resumed_session_waits_over_tls, reconnect_waits,
-             reconnect_waits_over_tls, sigterm_settles_first, sigterm_settles_first_over_tls, pings_while_holding,
-             pings_while_holding_over_tls, what_is_on_the_disk_is_acknowledged]
-
-
-def run(scenario):
-    """True, or False with what went wrong printed."""
-    try:
-        with contextlib.ExitStack() as cleanup:
-            scenario(cleanup)
-    except (Failed, AssertionError, OSError):
-        print(f"FAIL {scenario.__name__}: {traceback.format_exc()}", flush=True)
-        return False
-    print(f"ok   {scenario.__name__}", flush=True)
-    return True
-
-
-def main():
-    wanted = [scenario for scenario in SCENARIOS if len(sys.argv) == 1 or scenario.__name__ in sys.argv[1:]]
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        sys.exit(0 if all(list(pool.map(run, wanted))) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    enginelib.main(globals())

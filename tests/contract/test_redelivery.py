@@ -371,6 +371,17 @@ def flushed_and_lost(cleanup, flushed, later):
     return stage
 
 
+def next_takes_all_afresh(stage, last, session=True):
+    """On the next connection messages 1 to `last` come again, and each is evaluated."""
+    stage.link.close()
+    stage.link = stage.broker.accept()
+    let_in(stage, session)
+    stage.publish(1, last, dup=True)
+    stage.engine.records(last)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks(range(1, last + 1))
+
+
 def flushed_ones_are_passed_over_once_they_are_proven(cleanup):
     stage = flushed_and_lost(cleanup, 3, 2)
     stage.publish(2, 3, dup=True)  # the PUBACK of 1 has arrived
@@ -390,13 +401,7 @@ def doubt_that_lasts_costs_the_connection(cleanup):
     stage = flushed_and_lost(cleanup, 2, 1)
     stage.publish(1, 2, dup=True)
     stage.link.wait_closed()
-    stage.link.close()
-    stage.link = stage.broker.accept()
-    let_in(stage)
-    stage.publish(1, 3, dup=True)
-    stage.engine.records(3)
-    stage.engine.say("deliver 0")
-    stage.link.pubacks([1, 2, 3])
+    next_takes_all_afresh(stage, 3)
 
 
 def what_breaks_the_doubt_costs_the_connection(cleanup):
@@ -406,26 +411,14 @@ def what_breaks_the_doubt_costs_the_connection(cleanup):
         stage.publish(what.pop("first"), what.pop("last"), **what)
         stage.link.wait_closed()
         stage.engine.no_record()
-        stage.link.close()
-        stage.link = stage.broker.accept()
-        let_in(stage)
-        stage.publish(1, 4, dup=True)
-        stage.engine.records(4)
-        stage.engine.say("deliver 0")
-        stage.link.pubacks([1, 2, 3, 4])
+        next_takes_all_afresh(stage, 4)
 
 
 def nothing_after_the_flush_proves_nothing(cleanup):
     stage = flushed_and_lost(cleanup, 2, 1)
     stage.publish(1, 3, dup=True)
     stage.link.pubacks([1, 2, 3])
-    stage.link.close()
-    stage.link = stage.broker.accept()
-    let_in(stage)
-    stage.publish(1, 3, dup=True)
-    stage.engine.records(3)
-    stage.engine.say("deliver 0")
-    stage.link.pubacks([1, 2, 3])
+    next_takes_all_afresh(stage, 3)
 
 
 def a_new_session_has_no_doubt(cleanup):

@@ -854,7 +854,7 @@ static void publish(struct life *life, struct sent_message sent, bool dup)
     assert_true(life->unacked_count < UNACKED);
     life->unacked[life->unacked_count++] = sent;
     if (redelivery_read(lane->session->redelivery, &message, (uint16_t)life->unacked_count, dup,
-                        &message.place))
+                        &message.place) != REDELIVERY_EVALUATE)
         return;
     epoch = hold_take(&lane->hold);
     evaluate(lane, &message);

@@ -69,6 +69,23 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+static void open_with_every_allocation_failing(const struct secrets_config *config)
+{
+    bool met = true;
+
+    for (uint64_t after = 0; met; after++) {
+        struct err err = {0};
+
+        failing_begin(after, false);
+        struct secrets *secrets = secrets_new(config, &err);
+        met = failing_end();
+        if (!met)
+            assert_non_null(secrets);
+        assert_true(secrets || err.code == ERR_MEMORY);
+        secrets_free(secrets);
+    }
+}
+
 static void opening_vault_with_every_allocation_failing(void **state)
 {
     const struct option_pair options[] = {{"address", "https://vault:8200/", {1, 1}},
@@ -79,20 +96,9 @@ static void opening_vault_with_every_allocation_failing(void **state)
                                           {"auth.secret_id", CANARY, {1, 1}}};
     const struct option_group backend = {"vault", "vault", options, sizeof options / sizeof *options, {2, 1}};
     const struct secrets_config config = {.base_directory = "/etc", .backends = &backend, .backend_count = 1};
-    bool met = true;
 
     (void)state;
-    for (uint64_t after = 0; met; after++) {
-        struct err err = {0};
-
-        failing_begin(after, false);
-        struct secrets *secrets = secrets_new(&config, &err);
-        met = failing_end();
-        if (!met)
-            assert_non_null(secrets);
-        assert_true(secrets || err.code == ERR_MEMORY);
-        secrets_free(secrets);
-    }
+    open_with_every_allocation_failing(&config);
 }
 
 static void opening_aws_with_every_allocation_failing(void **state)
@@ -102,20 +108,9 @@ static void opening_aws_with_every_allocation_failing(void **state)
         {"secret_key_file", file, {1, 1}}, {"assume_role", "true", {1, 1}}, {"external_id", "x", {1, 1}}};
     const struct option_group backend = {"aws", "aws", options, sizeof options / sizeof *options, {2, 1}};
     const struct secrets_config config = {.base_directory = "/etc", .backends = &backend, .backend_count = 1};
-    bool met = true;
 
     (void)state;
-    for (uint64_t after = 0; met; after++) {
-        struct err err = {0};
-
-        failing_begin(after, false);
-        struct secrets *secrets = secrets_new(&config, &err);
-        met = failing_end();
-        if (!met)
-            assert_non_null(secrets);
-        assert_true(secrets || err.code == ERR_MEMORY);
-        secrets_free(secrets);
-    }
+    open_with_every_allocation_failing(&config);
 }
 
 int main(void)
