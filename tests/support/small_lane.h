@@ -143,6 +143,33 @@ static inline void small_publish(struct small_lane *small, const char *topic, st
         hold_release(&lane->hold, epoch);
 }
 
+/* {"n": N}, with QoS 1. */
+static inline void small_publish_n(struct small_lane *small, const char *topic, int n)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "{\"n\":%d}", n);
+    small_publish(small, topic, span_of(text), 1);
+}
+
+/* The lines "sent ..." since the last call, without client and key, joined by blanks: "x1 x2". */
+static inline const char *small_sent(void)
+{
+    static char text[65536];
+    size_t size = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < small_seen.count; i++) {
+        char topic[32], payload[48];
+
+        if (sscanf(small_seen.lines[i], "sent %*d %31s %*s {\"n\":%47[0-9]", topic, payload) == 2)
+            size +=
+                (size_t)snprintf(text + size, sizeof text - size, "%s%s%s", size ? " " : "", topic, payload);
+    }
+    small_seen.count = 0;
+    return text;
+}
+
 /* One turn of the loop after `ms`, with the scripted action's answers. */
 static inline void small_turn(struct small_lane *small, int64_t ms)
 {

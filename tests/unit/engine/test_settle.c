@@ -13,14 +13,6 @@
 
 static const char *const plain[] = {RULE("SELECT n FROM 'a/#' WHERE n > 0", "\"topic\": \"${topic(2)}\"")};
 
-static void put(struct small_lane *small, const char *topic, int n)
-{
-    char text[32];
-
-    (void)snprintf(text, sizeof text, "{\"n\":%d}", n);
-    small_publish(small, topic, span_of(text), 1);
-}
-
 /* Everything is given back, and every action is accounted for. */
 static void assert_all_settled(const struct small_lane *small)
 {
@@ -40,32 +32,14 @@ static void assert_all_settled(const struct small_lane *small)
                      small_count(small, COUNT_received));
 }
 
-/* The lines "sent ..." since the last call, without client and key, joined by blanks. */
-static const char *sent(void)
-{
-    static char text[4096];
-    size_t size = 0;
-
-    text[0] = '\0';
-    for (size_t i = 0; i < small_seen.count; i++) {
-        char topic[32], payload[48];
-
-        if (sscanf(small_seen.lines[i], "sent %*d %31s %*s {\"n\":%47[0-9]", topic, payload) == 2)
-            size +=
-                (size_t)snprintf(text + size, sizeof text - size, "%s%s%s", size ? " " : "", topic, payload);
-    }
-    small_seen.count = 0;
-    return text;
-}
-
 static void a_message_is_held_until_its_record_is_safe(void **state)
 {
     struct small_lane *small = small_lane_new(plain, 1, NULL);
 
     (void)state;
-    put(small, "a/x", 1);
-    put(small, "a/x", -1);
-    put(small, "b", 1);
+    small_publish_n(small, "a/x", 1);
+    small_publish_n(small, "a/x", -1);
+    small_publish_n(small, "b", 1);
     assert_int_equal(small->lane->hold.unsettled, 1);
     small_turn(small, 0);
     assert_int_equal(small->lane->hold.unsettled, 1);
@@ -84,20 +58,20 @@ static void what_comes_back_goes_again_first_and_in_order(void **state)
 
     (void)state;
     for (int n = 1; n <= 4; n++)
-        put(small, "a/x", n);
-    assert_string_equal(sent(), "x1 x2 x3 x4");
+        small_publish_n(small, "a/x", n);
+    assert_string_equal(small_sent(), "x1 x2 x3 x4");
     scripted_command("deliver 1");
     scripted_command("wait 2"); /* 2 and 3; 4 is still in flight */
     small_turn(small, 0);
-    put(small, "a/x", 5);
-    put(small, "a/y", 6); /* another stream goes on */
+    small_publish_n(small, "a/x", 5);
+    small_publish_n(small, "a/y", 6); /* another stream goes on */
     small_turn(small, 60000);
-    assert_string_equal(sent(), "y6");
+    assert_string_equal(small_sent(), "y6");
     scripted_command("wait 1"); /* 4 */
     small_turn(small, 0);
-    assert_string_equal(sent(), "");
+    assert_string_equal(small_sent(), "");
     small_turn(small, 60000);
-    assert_string_equal(sent(), "x2 x3 x4 x5");
+    assert_string_equal(small_sent(), "x2 x3 x4 x5");
     scripted_command("deliver 0");
     small_turn(small, 0);
     assert_all_settled(small);
@@ -113,7 +87,7 @@ static void thousands_that_come_back_keep_their_order(void **state)
 
     (void)state;
     for (int n = 1; n <= MANY; n++)
-        put(small, "a/x", n);
+        small_publish_n(small, "a/x", n);
     scripted_command("wait 0");
     small_turn(small, 0);
     small_seen.count = 0;
@@ -138,15 +112,15 @@ static void refused_stream_does_not_stop_another(void **state)
     (void)state;
     scripted_command("deny x");
     small_turn(small, 0);
-    put(small, "a/x", 1);
-    put(small, "a/y", 2);
-    put(small, "a/x", 3);
-    assert_string_equal(sent(), "y2");
+    small_publish_n(small, "a/x", 1);
+    small_publish_n(small, "a/y", 2);
+    small_publish_n(small, "a/x", 3);
+    assert_string_equal(small_sent(), "y2");
     small_turn(small, 60000);
-    assert_string_equal(sent(), "");
+    assert_string_equal(small_sent(), "");
     scripted_command("allow x");
     small_turn(small, 60000);
-    assert_string_equal(sent(), "x1 x3");
+    assert_string_equal(small_sent(), "x1 x3");
     scripted_command("deliver 0");
     small_turn(small, 0);
     assert_all_settled(small);
@@ -158,13 +132,13 @@ static void dead_client_hands_its_records_to_the_next(void **state)
     struct small_lane *small = small_lane_new(plain, 1, NULL);
 
     (void)state;
-    put(small, "a/x", 1);
-    put(small, "a/x", 2);
+    small_publish_n(small, "a/x", 1);
+    small_publish_n(small, "a/x", 2);
     scripted_command("deliver 1");
     scripted_command("die");
     small_turn(small, 0);
     small_turn(small, 60000);
-    assert_string_equal(sent(), "x1 x2 x2");
+    assert_string_equal(small_sent(), "x1 x2 x2");
     scripted_command("deliver 0");
     small_turn(small, 0);
     assert_all_settled(small);
@@ -189,7 +163,7 @@ static void qos_0_keeps_only_its_own_memory(void **state)
     assert_int_equal(small->lane->hold.unsettled, 0);
     small_turn(small, 0); /* nothing is held: the arena is put aside, not reset */
     assert_non_null(small->lane->old);
-    put(small, "a/x", 2);
+    small_publish_n(small, "a/x", 2);
     assert_int_equal(small->lane->hold.unsettled, 1);
     scripted_command("deliver 0");
     small_turn(small, 0);
@@ -205,7 +179,7 @@ static void reading_stops_when_there_is_enough(void **state)
     (void)state;
     for (int n = 0; n < LANE_MESSAGES; n++) {
         assert_true(lane_has_room(small->lane));
-        put(small, "b", 1);
+        small_publish_n(small, "b", 1);
     }
     assert_false(lane_has_room(small->lane));
     small_turn(small, 0);
@@ -219,11 +193,11 @@ static void a_new_connection_forgets_what_the_broker_sends_again(void **state)
     struct lane *lane = small->lane;
 
     (void)state;
-    put(small, "a/x", 1);
-    put(small, "a/x", 2);
+    small_publish_n(small, "a/x", 1);
+    small_publish_n(small, "a/x", 2);
     small_publish(small, "a/x", SPAN("{\"n\":3}"), 0);
-    put(small, "a/y", 4);
-    assert_string_equal(sent(), "x1 x2 x3 y4");
+    small_publish_n(small, "a/y", 4);
+    assert_string_equal(small_sent(), "x1 x2 x3 y4");
     scripted_command("wait 3");
     small_turn(small, 0);
 
@@ -235,7 +209,7 @@ static void a_new_connection_forgets_what_the_broker_sends_again(void **state)
     assert_int_equal(small_count(small, COUNT_abandoned), 2);
     scripted_command("wait 1");
     small_turn(small, 60000);
-    assert_string_equal(sent(), "x3"); /* QoS 0 does not come again */
+    assert_string_equal(small_sent(), "x3"); /* QoS 0 does not come again */
     scripted_command("deliver 0");
     small_turn(small, 0);
     assert_all_settled(small);
@@ -251,7 +225,7 @@ static void idle_streams_are_forgotten(void **state)
     scripted_command("auto on");
     for (int i = 0; i < 3 * STREAM_IDLE_MOST; i++) {
         (void)snprintf(topic, sizeof topic, "a/t%d", i);
-        put(small, topic, 1);
+        small_publish_n(small, topic, 1);
         if (i % 100 == 0)
             small_turn(small, 0);
         assert_in_range(small->lane->streams.count, 1, STREAM_IDLE_MOST + 200);
@@ -301,7 +275,7 @@ static void error_action_takes_the_failure(void **state)
     struct small_lane *small = small_lane_new(reporting, 1, NULL);
 
     (void)state;
-    put(small, "a/x", 7);
+    small_publish_n(small, "a/x", 7);
     small_turn(small, 0);
     assert_int_equal(small_seen.count, 2); /* open, and the good one: the report waits for it */
     scripted_command("deliver 1");
@@ -330,11 +304,11 @@ static void client_that_cannot_be_opened_keeps_its_records_waiting(void **state)
 
     (void)state;
     assert_int_equal(small->plan.target_count, 2);
-    put(small, "b/x", 1);
-    put(small, "a/x", 2);
+    small_publish_n(small, "b/x", 1);
+    small_publish_n(small, "a/x", 2);
     scripted_command("deliver 0");
     small_turn(small, 60000);
-    assert_string_equal(sent(), "x2");
+    assert_string_equal(small_sent(), "x2");
     assert_int_equal(small->lane->hold.unsettled, 1);
     small_lane_free(small);
 }
