@@ -1,6 +1,6 @@
 #include "gather.h"
 
-#include "named.h"
+#include "engine/named.h"
 
 struct walk {
     const struct gathering *gathering;
@@ -23,13 +23,11 @@ static void fetch(void *context, const struct named_secret *named)
     walk->found.gave_up = walk->found.gave_up || !gathering->go_on(gathering->context);
     if (walk->found.gave_up)
         return;
+    const char *backend;
+    struct span there;
     enum secrets_answer answer = SECRETS_REFUSED;
-    if (gathering->secrets)
+    if (secrets_where(gathering->secrets, query.id, &backend, &there, &err) == 0)
         answer = secrets_ask(gathering->secrets, &query, true, &value, &err);
-    else
-        err_set(&err, ERR_SECRET,
-                "secret \"" SPAN_FMT "\": there is no backend; configure one under secrets.backends",
-                SPAN_ARG(query.id));
     wiped_free(value);
     if (answer == SECRETS_HERE)
         return;

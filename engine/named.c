@@ -1,4 +1,4 @@
-#include "named.h"
+#include "engine/named.h"
 
 #include <stdio.h>
 
@@ -108,15 +108,26 @@ static void look_at_config(struct walk *walk, const struct config *config)
         walk->at.pos = rows[i].text->pos;
         look_at_template(walk, rows[i].text->tmpl, rows[i].key);
     }
-    walk->at.pos = (struct pos){0, 0};
 }
 
-void named_each(const struct config *config, const struct rule_set *rules, named_seen *seen, void *context)
+void named_in_config(const struct config *config, named_seen *seen, void *context)
 {
     struct walk walk = {.seen = seen, .context = context};
 
     look_at_config(&walk, config);
+}
+
+void named_in_rule(const struct rule *rule, named_seen *seen, void *context)
+{
+    struct walk walk = {.seen = seen, .context = context};
+
+    look_at_rule(&walk, rule);
+}
+
+void named_each(const struct config *config, const struct rule_set *rules, named_seen *seen, void *context)
+{
+    named_in_config(config, seen, context);
     for (size_t i = 0; i < rules->count; i++)
         if (!rules->rules[i]->disabled)
-            look_at_rule(&walk, rules->rules[i]);
+            named_in_rule(rules->rules[i], seen, context);
 }

@@ -1,7 +1,8 @@
 /* Secrets as JSON: names, and who uses them. Never a value: this file includes nothing that could reveal one.
  */
+#include "engine/named.h"
+
 #include "json.h"
-#include "named.h"
 #include "view.h"
 
 #include <stdlib.h>
@@ -46,8 +47,8 @@ static void add_user(void *context, const struct named_secret *named)
     struct user *user = &users->items[users->count++];
     *user =
         (struct user){.id = named->query->id, .rule = named->rule ? named->rule->name : NULL, .path = path};
-    if (users->view->of->secrets)
-        (void)secrets_where(users->view->of->secrets, named->query->id, &user->backend, &user->id);
+    struct err err;
+    (void)secrets_where(users->view->of->secrets, named->query->id, &user->backend, &user->id, &err);
 }
 
 static bool uses(const struct user *user, const struct view_secret *secret)

@@ -178,7 +178,8 @@ static struct place *find_place(const struct secrets *secrets, struct span id, s
         const char *near = nearest(name, place_name, secrets);
 
         err_set(err, ERR_SECRET, "there is no secrets backend \"" SPAN_FMT "\"%s%s%s", SPAN_ARG(name),
-                near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                near ? ": did you mean \"" : "; configure it under secrets.backends", near ? near : "",
+                near ? "\"?" : "");
         return NULL;
     }
     if (!secrets->standard)
@@ -305,13 +306,23 @@ void secrets_each(struct secrets *secrets, secrets_look *look, void *context)
     cache_each(secrets->cache, look, context);
 }
 
-bool secrets_where(const struct secrets *secrets, struct span id, const char **backend, struct span *there)
+int secrets_where(const struct secrets *secrets, struct span id, const char **backend, struct span *there,
+                  struct err *err)
 {
-    struct err err;
-    const struct place *place = find_place(secrets, id, there, &err);
+    const struct place *place = NULL;
 
-    *backend = place ? place->name : NULL;
-    return place;
+    *backend = NULL;
+    *there = id;
+    if (secrets)
+        place = find_place(secrets, id, there, err);
+    else
+        err_set(err, ERR_SECRET, "there is no backend; configure one under secrets.backends");
+    if (!place) {
+        err_prefix(err, "secret \"" SPAN_FMT "\"", SPAN_ARG(id));
+        return -1;
+    }
+    *backend = place->name;
+    return 0;
 }
 
 bool secrets_backend_at(const struct secrets *secrets, size_t index, const char **name, const char **type)

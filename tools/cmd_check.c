@@ -33,48 +33,70 @@ static void print_rule(const struct rule *rule)
                  rule->action_count == 1 ? "action" : "actions", SPAN_ARG(filter));
 }
 
-static void check_path(const char *path, const struct config *config, struct report *report)
+/* What the rules are checked against. */
+struct surroundings {
+    const struct config *config; /* NULL: none is given */
+    struct secrets *secrets;     /* NULL: there are no backends */
+    bool knows_secrets;          /* false: nobody can say where a secret leads */
+};
+
+/* "ok" is said of a rule whose secrets lead somewhere. */
+static void check_rules(const struct rule_set *set, const struct surroundings *around, struct report *report)
 {
-    struct rule_set *set = load_rules(path, config, false, report);
+    for (size_t i = 0; i < set->count; i++) {
+        const size_t errors = report->errors;
+
+        if (around->knows_secrets)
+            load_check_rule_secrets(set->rules[i], around->secrets, report);
+        if (report->errors == errors)
+            print_rule(set->rules[i]);
+    }
+}
+
+static void check_path(const char *path, const struct surroundings *around, struct report *report)
+{
+    struct rule_set *set = load_rules(path, around->config, false, report);
 
     if (!set)
         return;
     if (set->count == 0 && report->errors == 0)
         report_warn(report, path, NULL, (struct pos){0, 0},
                     "there are no rules here (*.json, *.yaml, *.yml)");
-    for (size_t i = 0; i < set->count; i++)
-        print_rule(set->rules[i]);
+    check_rules(set, around, report);
     rule_set_free(set);
 }
 
-static void check_secrets(const struct config *config, struct report *report)
+static void check_secrets(struct surroundings *around, struct report *report)
 {
-    struct secrets *secrets;
     struct err err;
 
-    if (load_secrets(config, &secrets, &err)) {
-        err_in(&err, config->file, NULL);
+    if (load_secrets(around->config, &around->secrets, &err)) {
+        err_in(&err, around->config->file, NULL);
         report_add(report, SEVERITY_ERROR, &err);
-    } else {
-        secrets_free(secrets);
+        return;
     }
+    around->knows_secrets = true;
+    load_check_config_secrets(around->config, around->secrets, report);
 }
 
 static void check(const char *file, char **paths, struct report *report)
 {
     struct config *config = NULL;
+    struct surroundings around = {0};
 
     if (file) {
         config = config_load(file, report);
         if (!config && !*paths)
             return;
+        around.config = config;
         if (config)
-            check_secrets(config, report);
+            check_secrets(&around, report);
     }
     if (config && !*paths && config->rules_path)
-        check_path(config->rules_path, config, report);
+        check_path(config->rules_path, &around, report);
     for (; *paths; paths++)
-        check_path(*paths, config, report);
+        check_path(*paths, &around, report);
+    secrets_free(around.secrets);
     config_free(config);
 }
 

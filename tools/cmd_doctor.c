@@ -1,6 +1,7 @@
 /* topicrule doctor: does what the configuration and the rules name work? Connects to all of it. */
 #include "base/auto.h"
 #include "command.h"
+#include "doctor_secrets.h"
 #include "engine/probe.h"
 #include "engine/render.h"
 #include "findings.h"
@@ -35,27 +36,6 @@ static const struct usage usage = {
 DEFINE_DROP(config, struct config *, config_free)
 DEFINE_DROP(secrets, struct secrets *, secrets_free)
 DEFINE_DROP(rule_set, struct rule_set *, rule_set_free)
-
-/* ---- secrets ---- */
-
-static void look_at_secrets(struct secrets *secrets, struct findings *findings)
-{
-    const struct health_report report = findings_report(findings);
-    const char *name, *type;
-
-    for (size_t i = 0; secrets && secrets_backend_at(secrets, i, &name, &type); i++) {
-        char detail[SECRETS_DETAIL] = "";
-        struct err err = {0};
-
-        findings_begin(findings, "secrets");
-        if (secrets_probe(secrets, i, detail, &err) == 0)
-            health_tell(&report, HEALTH_FINE, name, "%s: %s", type,
-                        detail[0] ? detail : "its folder can be used");
-        else
-            health_tell(&report, HEALTH_BROKEN, name, "%s: %s", type, err.text);
-    }
-    findings_end(findings);
-}
 
 /* ---- actions: rules with the same settings share a connection, and a section ---- */
 
@@ -147,6 +127,7 @@ static void add_rule(struct targets *targets, const struct rule *rule, struct se
                      struct findings *findings)
 {
     const struct health_report report = findings_report(findings);
+    const size_t missing = doctor_rule_secrets(secrets, rule, &report);
 
     for (size_t i = 0; i <= rule->action_count; i++) {
         const struct rule_action *action = i < rule->action_count ? &rule->actions[i] : rule->error_action;
@@ -154,7 +135,7 @@ static void add_rule(struct targets *targets, const struct rule *rule, struct se
         char text[1200];
 
         if (!action || !action->type || !action->type->examine ||
-            add_action(targets, rule, action, secrets, &err) == 0)
+            add_action(targets, rule, action, secrets, &err) == 0 || (err.code == ERR_SECRET && missing > 0))
             continue;
         err.mark[0] = '\0';
         (void)err_print(&err, text, sizeof text);
@@ -271,7 +252,9 @@ static int look(const struct config *config, struct findings *findings)
         return STATUS_BAD;
 
     const struct health_report report = findings_report(findings);
-    look_at_secrets(secrets, findings);
+    findings_begin(findings, "secrets");
+    doctor_backends(secrets, &report);
+    findings_end(findings);
     findings_begin(findings, "mqtt");
     engine_probe(config, secrets, WAIT_MS, &report);
     findings_end(findings);

@@ -1,5 +1,6 @@
 #include "load.h"
 
+#include "engine/named.h"
 #include "engine/render.h"
 #include "types.h"
 
@@ -72,12 +73,27 @@ static void doubt_identity(const struct rule *rule, const struct config *config,
                 rows[i].function, rows[i].says, rows[i].key);
 }
 
+/* Of three arguments the last one is a role, as AWS has it; people who mean a member write it there. */
+static void doubt_role(void *context, const struct named_secret *named)
+{
+    const struct span role = named->query->role_arn;
+    struct report *report = context;
+
+    if (role.size > 0 && !span_starts_with(role, "arn:"))
+        report_warn(report, named->file, named->path, named->pos,
+                    "get_secret: \"" SPAN_FMT
+                    "\" is no role's ARN; a member of a secret is named by the third of "
+                    "four arguments: get_secret('ID', 'SecretString', '" SPAN_FMT "', '')",
+                    SPAN_ARG(role), SPAN_ARG(role));
+}
+
 static void doubt_secrets(const struct rule *rule, const struct config *config, struct report *report)
 {
     if (config->secrets.allow_count == 0 && render_computes_secrets(rule))
         report_warn(
             report, rule->file, NULL, (struct pos){0, 0},
             "get_secret() with an id that messages compute always fails: secrets.allow names no such ids");
+    named_in_rule(rule, doubt_role, report);
 }
 
 static void doubt_topic(const struct rule *rule, const struct rule_action *action, struct report *report)
@@ -95,6 +111,52 @@ static void doubt_topics(const struct rule *rule, struct report *report)
         doubt_topic(rule, &rule->actions[i], report);
     if (rule->error_action)
         doubt_topic(rule, rule->error_action, report);
+}
+
+/* ---- secrets that lead nowhere ---- */
+
+struct leading {
+    const struct secrets *secrets;
+    struct report *report;
+};
+
+/* One mistake in the configuration is one finding, however many rules share the setting. */
+static bool is_told(const struct report *report, const struct err *err)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const struct err *told = &report->findings[i].err;
+
+        if (told->pos.line == err->pos.line && strcmp(told->text, err->text) == 0 &&
+            strcmp(told->path, err->path) == 0 && strcmp(told->file, err->file) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void follow(void *context, const struct named_secret *named)
+{
+    const struct leading *leading = context;
+    struct err err = {0};
+    const char *backend;
+    struct span there;
+
+    if (secrets_where(leading->secrets, named->query->id, &backend, &there, &err) == 0)
+        return;
+    err.pos = named->pos;
+    err_in(&err, named->file, named->path);
+    if (!is_told(leading->report, &err))
+        report_add(leading->report, SEVERITY_ERROR, &err);
+}
+
+void load_check_config_secrets(const struct config *config, const struct secrets *secrets,
+                               struct report *report)
+{
+    named_in_config(config, follow, &(struct leading){secrets, report});
+}
+
+void load_check_rule_secrets(const struct rule *rule, const struct secrets *secrets, struct report *report)
+{
+    named_in_rule(rule, follow, &(struct leading){secrets, report});
 }
 
 /* ---- rules ---- */

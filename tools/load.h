@@ -17,6 +17,12 @@ int load_secrets(const struct config *config, struct secrets **out, struct err *
 struct rule_set *load_rules(const char *path, const struct config *config, bool release,
                             struct report *report);
 
+/* Adds an error for each secret that the configuration, or a rule, names and for which there is no backend.
+ * Asks none. `secrets` may be NULL: the configuration has no backend. */
+void load_check_config_secrets(const struct config *config, const struct secrets *secrets,
+                               struct report *report);
+void load_check_rule_secrets(const struct rule *rule, const struct secrets *secrets, struct report *report);
+
 /* How many rules of the set would run: those that are not disabled. */
 size_t load_runnable(const struct rule_set *set);
 

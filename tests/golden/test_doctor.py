@@ -84,6 +84,14 @@ def main():
         status, out, err = run(folder, "-c", "c.yaml")
         expect(True, status == 1 and re.search("^failed: rules: two: .*sasl.plain.password.*gone", out, re.M) is not None, f"a secret that is missing: {out}")
 
+        write(folder, "rules/two.yaml", RULE % ("SASL_PLAINTEXT", ", sasl.mechanism: PLAIN, sasl.plain.username: \"${get_secret('nobody', 'SecretString', '')}\", "
+                                                                  "sasl.plain.password: \"${get_secret('gone', 'SecretString', '')}\"")
+              + "errorAction: {kafka: {topic: \"${get_secret('a', 'SecretString', 'member', '')}\", clientProperties: {bootstrap.servers: '127.0.0.1:1', security.protocol: PLAINTEXT}}}\n")
+        status, out, err = run(folder, "-c", "c.yaml")
+        told = re.findall(r"^failed: rules: two: rules/two.yaml: ([^ ]*): ", out, re.M)
+        expect((1, ["actions[0].kafka.clientProperties.sasl.plain.username", "actions[0].kafka.clientProperties.sasl.plain.password", "errorAction.kafka.topic"]),
+               (status, told), f"each secret that is missing: {out}")
+
         write(folder, "rules/two.yaml", "sql: nonsense\n")
         status, out, err = run(folder, "-c", "c.yaml")
         expect((1, True, True), (status, "failed: rules: " in out, "two.yaml" in err), f"a rule that is refused: {out}{err}")

@@ -17,7 +17,7 @@ mkdir "$scratch/rules"
 cp bytes.yaml "$scratch/rules/"
 printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/good.yaml"
 try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT: records cross the network readable' check -c "$scratch/good.yaml"
-try 0 'aws_kafka_action: ok, 1 action, topic some/topic' 'written in plain text' check -c "$scratch/good.yaml" aws_kafka_action.json
+try 2 '' 'ssl.truststore: 14:31: secret "kafka_client_truststore": there is no backend' check -c "$scratch/good.yaml" aws_kafka_action.json
 printf 'mqtt: {ulr: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/typo.yaml"
 try 2 '' "ulr.*url" check -c "$scratch/typo.yaml"
 try 2 '' 'topicrule.yaml' check -c /no/such/topicrule.yaml
@@ -41,12 +41,33 @@ printf 'secrets: {allow: ["*"]}\n' >>"$scratch/good.yaml"
 }
 printf "sql: SELECT * FROM 'a/+'\nactions:\n  - kafka: {topic: 't.\${get_secret(\"a\", \"SecretString\", \"\")}', clientProperties: {bootstrap.servers: 'k:9092', security.protocol: PLAINTEXT}}\n" \
     >"$scratch/rules/who.yaml"
-try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' 'a topic with a secret in it' check -c "$scratch/good.yaml"
+sed -i 's/^secrets: {/&backends: {store: {type: aws, region: eu-west-1}}, /' "$scratch/good.yaml"
+HOME=/nonexistent try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' 'a topic with a secret in it' check -c "$scratch/good.yaml"
+# A secret of a backend that is not there: check says so as run would, and asks nobody.
+secret() { # SQL PASSWORD: a rule with such secrets
+    printf "sql: %s\nactions:\n  - kafka:\n      topic: t\n      clientProperties:\n        bootstrap.servers: 'k:9092'\n        security.protocol: SASL_SSL\n        sasl.mechanism: PLAIN\n        sasl.plain.username: u\n        sasl.plain.password: \"%s\"\n" \
+        "$1" "$2" >"$scratch/rules/who.yaml"
+}
+nowhere() { # PATTERN: what check says of it
+    try 2 'bytes: ok, 1 action, topic raw/#' "$1" check -c "$scratch/where.yaml"
+}
+printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\n' >"$scratch/where.yaml"
+secret "SELECT * FROM 'a/+'" "\${get_secret('kafka', 'SecretString', 'password')}"
+nowhere '^error: [^ ]*rules/who.yaml: actions\[0\].kafka.clientProperties.sasl.plain.password: 10:[0-9]+: secret "kafka": there is no backend; configure one under secrets.backends'
+printf 'secrets: {default: vault, backends: {vault: {type: vault, address: "http://127.0.0.1:1", auth.method: token, auth.token: canary}}}\n' >>"$scratch/where.yaml"
+try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' 'PLAINTEXT' check -c "$scratch/where.yaml"
+secret "SELECT get_secret('valt:a', 'SecretString', '') AS s FROM 'a/+'" "\${get_secret('files:kafka', 'SecretString', '')}"
+nowhere '^error: [^ ]*rules/who.yaml: sql: secret "valt:a": there is no secrets backend "valt": did you mean "vault"\?'
+nowhere '^error: .*sasl.plain.password: 10:[0-9]+: secret "files:kafka": there is no secrets backend "files"; configure it under secrets.backends'
+secret "SELECT * FROM 'a/+'" "\${get_secret('kafka', 'SecretString', 'password')}"
+try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' "sasl.plain.password: 10:[0-9]+: get_secret: \"password\" is no role's ARN" check -c "$scratch/where.yaml"
+rm "$scratch/rules/who.yaml"
+printf 'mqtt: {url: "mqtt://broker:1883", username: u, password: "${get_secret(\x27m\x27, \x27SecretString\x27, \x27\x27)}"}\nrules: rules\n' >"$scratch/where.yaml"
+nowhere '^error: [^ ]*where.yaml: mqtt.password: 1:[0-9]+: secret "m": there is no backend'
 # A backend of AWS: its options are checked, its place is shown, nothing is contacted.
 aws() { # OPTIONS: a configuration with such a backend
     printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: rules\nsecrets:\n  backends:\n    store: {type: aws%s}\n' "$1" >"$scratch/aws.yaml"
 }
-rm "$scratch/rules/who.yaml"
 unset AWS_REGION AWS_DEFAULT_REGION AWS_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
 aws ', region: eu-west-1, profile: rules, assume_role: true, external_id: ours'
 HOME=/nonexistent try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT' check -c "$scratch/aws.yaml"

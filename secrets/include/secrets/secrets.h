@@ -125,9 +125,10 @@ typedef void secrets_look(void *context, const struct secrets_entry *entry);
 /* Every secret asked for, in no order. `look` must not call back. */
 void secrets_each(struct secrets *secrets, secrets_look *look, void *context);
 
-/* Where a get_secret with `id` goes: the backend's name, and the id there, which points into `id`. False:
- * nowhere. */
-bool secrets_where(const struct secrets *secrets, struct span id, const char **backend, struct span *there);
+/* Where a get_secret with `id` goes: the backend's name, and the id there, which points into `id`. NULL
+ * `secrets`: none are configured. Asks no backend. 0, or -1 with `err`: nowhere, and what to do. */
+int secrets_where(const struct secrets *secrets, struct span id, const char **backend, struct span *there,
+                  struct err *err);
 
 /* The i-th backend in the order of the configuration; false past the last. `type` as the configuration has
  * it. */

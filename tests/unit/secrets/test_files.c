@@ -345,10 +345,16 @@ static void without_a_default_an_id_names_its_backend(void **state)
 
     const char *name;
     struct span there;
-    assert_false(secrets_where(secrets, SPAN("plain"), &name, &there));
+    assert_int_equal(secrets_where(secrets, SPAN("plain"), &name, &there, &err), -1);
     assert_null(name);
-    assert_false(secrets_where(secrets, SPAN("other:plain"), &name, &there));
-    assert_true(secrets_where(secrets, SPAN("files:a/b"), &name, &there));
+    assert_int_equal(secrets_where(secrets, SPAN("other:plain"), &name, &there, &err), -1);
+    assert_string_equal(err.text,
+                        "secret \"other:plain\": there is no secrets backend \"other\"; configure it "
+                        "under secrets.backends");
+    assert_int_equal(secrets_where(NULL, SPAN("plain"), &name, &there, &err), -1);
+    assert_string_equal(err.text,
+                        "secret \"plain\": there is no backend; configure one under secrets.backends");
+    assert_int_equal(secrets_where(secrets, SPAN("files:a/b"), &name, &there, &err), 0);
     assert_string_equal(name, "files");
     assert_true(span_is(there, "a/b"));
     secrets_free(secrets);

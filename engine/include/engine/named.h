@@ -1,4 +1,5 @@
-/* named.h - every secret that configuration and rules name by constants, and where. Fetches nothing. */
+/* engine/named.h - every secret that configuration and rules name by constants, and where. Fetches nothing.
+ */
 #ifndef ENGINE_NAMED_H
 #define ENGINE_NAMED_H
 
@@ -19,5 +20,7 @@ typedef void named_seen(void *context, const struct named_secret *named);
 
 /* Disabled rules are left out. */
 void named_each(const struct config *config, const struct rule_set *rules, named_seen *seen, void *context);
+void named_in_config(const struct config *config, named_seen *seen, void *context);
+void named_in_rule(const struct rule *rule, named_seen *seen, void *context); /* also a disabled one */
 
 #endif
