@@ -333,8 +333,11 @@ bool dispatch_row(struct lane *lane, struct lane_action *action, struct stream *
 
 /* ---- what comes back ---- */
 
-static void one_less(struct lane *lane, struct stream *stream)
+static void one_less(struct lane *lane, const struct delivery *delivery)
 {
+    struct stream *stream = delivery->stream;
+
+    spool_answered(delivery);
     stream->client->in_flight--;
     if ((--stream->in_flight == 0 && stream->waiting) || stream->spool.on)
         wake_at(lane, stream->due_ms);
@@ -357,18 +360,19 @@ void dispatch_delivered(struct lane *lane, struct delivery *delivery)
 
     stream->attempts = 0;
     stream->spool.moved = stream->spool.proven = true;
+    stream->spool.delivered_ms = lane->now_ms;
     client_moves(lane, stream->client);
     if (stream->refused) {
         stream->refused = false;
         log_info(stream->client->target->type->name, "'" SPAN_FMT "' is accepted again",
                  SPAN_ARG(stream->name));
     }
-    one_less(lane, stream);
+    one_less(lane, delivery);
 }
 
 void dispatch_failed(struct lane *lane, struct delivery *delivery)
 {
-    one_less(lane, delivery->stream);
+    one_less(lane, delivery);
 }
 
 static void abandon(struct lane *lane, struct delivery *delivery)
@@ -385,7 +389,7 @@ void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, 
     struct stream *stream = delivery->stream;
 
     if (delivery->firing && settle_is_resent(lane, delivery->firing)) {
-        one_less(lane, stream);
+        one_less(lane, delivery);
         abandon(lane, delivery);
         return;
     }
@@ -393,6 +397,8 @@ void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, 
         say_refused(lane, stream, why);
     if (refused || !delivery->firing)
         spool_stream(lane, stream, NULL);
+    back_off(lane, stream, refused);
+    one_less(lane, delivery);
     if (delivery->firing) {
         delivery->state = DELIVERY_WAITING;
         delivery->again = true;
@@ -402,8 +408,6 @@ void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, 
         spool_returned(stream, delivery->row);
         delivery_free(lane, delivery);
     }
-    back_off(lane, stream, refused);
-    one_less(lane, stream);
 }
 
 /* ---- what waits ---- */

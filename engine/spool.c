@@ -18,6 +18,8 @@ enum {
     LOOK_MS = 1000,       /* has somebody else changed the store? */
     AGE_MS = 2000,        /* between two looks at what waits for refused topics */
     READ_AGAIN_MS = 1000, /* after a read that failed */
+    SLOW_LEAST_MS = 5000, /* a stream that is slow stays on the disk for that long, */
+    SLOW_MOST_MS = 60000, /* twice as long when that was in vain, and so on up to this */
     ROW_MEMORY = 64 << 20,
 };
 
@@ -36,7 +38,6 @@ static void say_stalled(const struct lane *lane, struct client *client)
     if (client->stalled)
         return;
     client->stalled = true;
-    client->probe_ms = lane->now_ms + PROBE_MS;
     log_warn(client->target->type->name,
              "rule %s: nothing was confirmed for %lld ms: records wait on the disk, and their messages are "
              "acknowledged",
@@ -53,18 +54,50 @@ static bool is_strange(const struct stream *stream, const struct delivery *overd
             (client->handle && client->current && client->current->state == ACTION_READY));
 }
 
-void spool_stream(struct lane *lane, struct stream *stream, const struct delivery *overdue)
+/* Others of its client are delivered. */
+static void is_slow_again(const struct lane *lane, struct stream_spool *of)
+{
+    const bool at_once = lane->now_ms - of->slow_until < SLOW_MOST_MS;
+
+    of->slow_ms = of->slow_ms == 0 || !at_once ? SLOW_LEAST_MS : 2 * of->slow_ms;
+    if (of->slow_ms > SLOW_MOST_MS)
+        of->slow_ms = SLOW_MOST_MS;
+    of->slow_until = lane->now_ms + of->slow_ms;
+}
+
+static void has_waited_too_long(struct lane *lane, struct stream *stream, const struct delivery *overdue)
 {
     struct client *client = stream->client;
+    struct stream_spool *of = &stream->spool;
 
+    if (is_strange(stream, overdue))
+        client->strange_until = lane->now_ms + STRANGE_MS;
+    else if (client->delivered_ms <= overdue->born_ms)
+        say_stalled(lane, client);
+    else
+        is_slow_again(lane, of);
+    client->probe_ms = lane->now_ms + PROBE_MS;
+    if (overdue->state == DELIVERY_SENT)
+        of->hung = overdue;
+    of->moved = of->delivered_ms > overdue->born_ms;
+}
+
+void spool_answered(const struct delivery *delivery)
+{
+    struct stream_spool *of = &delivery->stream->spool;
+
+    if (of->hung == delivery)
+        of->hung = NULL;
+}
+
+void spool_stream(struct lane *lane, struct stream *stream, const struct delivery *overdue)
+{
     if (!lane->spool.port || stream->spool.on)
         return;
-    if (overdue && is_strange(stream, overdue))
-        client->strange_until = lane->now_ms + STRANGE_MS;
-    else if (overdue && client->delivered_ms <= overdue->born_ms)
-        say_stalled(lane, client);
-    stream->spool.on = true;
     stream->spool.landing = stream->spool.moved = false;
+    if (overdue)
+        has_waited_too_long(lane, stream, overdue);
+    stream->spool.on = true;
     lane->spool.sweep = true;
     dispatch_make_wait(lane, stream, stream->waiting ? stream->due_ms : lane->now_ms);
 }
@@ -111,6 +144,12 @@ struct spool_read {
     uint32_t queues[];
 };
 
+/* New records are better put on the disk than sent, as long as it takes them. */
+static bool stays_on(const struct lane *lane, const struct stream_spool *of)
+{
+    return (of->hung || lane->now_ms < of->slow_until) && lane->spool.put_answer == STORE_DONE;
+}
+
 /* False: it stays where it is, and so do those behind it. */
 static bool hand_over(struct lane *lane, struct stream *stream, const struct store_row *row)
 {
@@ -149,7 +188,7 @@ static void take_rows(struct lane *lane, struct stream *stream, const struct sto
         return;
     }
     of->rows = 0;
-    of->landing = of->moved;
+    of->landing = of->moved && !stays_on(lane, of);
 }
 
 static void on_read(struct store_job *job)
@@ -176,6 +215,12 @@ static bool has_enough(const struct client *client)
     return client->stalled && client->in_flight > 0;
 }
 
+/* Nothing says that what is handed over would lie there. */
+static bool is_moving(const struct stream *stream)
+{
+    return stream->in_flight > 0 ? stream->spool.moved : !has_enough(stream->client);
+}
+
 static void read_on(struct lane *lane, struct stream *stream)
 {
     struct stream_spool *of = &stream->spool;
@@ -192,7 +237,7 @@ static void read_on(struct lane *lane, struct stream *stream)
         .count = of->queue_count,
         .queues = read->queues,
         .after = of->after,
-        .most_rows = stream->refused || has_enough(stream->client) ? PROBE_ROWS : WINDOW_ROWS,
+        .most_rows = stream->refused || !is_moving(stream) ? PROBE_ROWS : WINDOW_ROWS,
         .most_bytes = WINDOW_BYTES,
         .done = on_read,
     };
@@ -203,8 +248,8 @@ static void read_on(struct lane *lane, struct stream *stream)
 }
 
 /* One window is on its way at most until something of it arrives. A stalled client has enough with what it
- * has; but that may be for a topic that hangs alone (its partitions have no leader), so now and then one of
- * the others is tried. */
+ * has; but that may be for a topic, or a part of one, that hangs alone (its partitions have no leader), so
+ * now and then some of the others are tried. */
 static bool may_read(struct lane *lane, const struct stream *stream)
 {
     const struct stream_spool *of = &stream->spool;
@@ -214,9 +259,9 @@ static bool may_read(struct lane *lane, const struct stream *stream)
         return false;
     if (of->rewound) /* those that are delivered must be off the disk, or they are sent again */
         return stream->in_flight == 0 && spool_post_drops(lane);
-    if (stream->in_flight > 0)
-        return of->moved && stream->in_flight <= WINDOW_ROWS / 2;
-    if (!has_enough(client))
+    if (stream->in_flight > WINDOW_ROWS / 2)
+        return false;
+    if (is_moving(stream))
         return true;
     if (lane->now_ms < client->probe_ms)
         return false;
@@ -234,13 +279,15 @@ bool spool_step(struct lane *lane, struct stream *stream)
             read_on(lane, stream);
         return false;
     }
+    if (stays_on(lane, of))
+        return false;
     if (of->moved)
         of->landing = true;
     if (of->storing > 0 || of->reading || (stream->in_flight > 0 && !of->moved))
         return false;
     if (has_enough(client))
         return false;
-    if (stream->queued && !of->landing && !of->moved && !lane->spool.failing)
+    if (stream->queued && !of->landing && !of->moved && lane->spool.put_answer == STORE_DONE)
         return false; /* about to be put */
     of->on = of->landing = false;
     return true;
@@ -470,14 +517,13 @@ bool spool_is_quiet(const struct lane *lane)
 
 const char *spool_trouble(const struct lane *lane)
 {
-    struct store_figures figures;
+    const struct spool *spool = &lane->spool;
+    const enum store_answer answer =
+        spool->put_answer != STORE_DONE ? spool->put_answer : spool->errand_answer;
 
-    if (!lane->spool.port)
-        return "";
-    store_figures(lane->options.store, &figures);
-    return figures.state == STORE_FULL     ? ", and the disk, or delivery.store.max, is full"
-           : figures.state == STORE_FAILED ? ", and the disk fails"
-                                           : "";
+    return answer == STORE_FULL     ? ", and the disk, or delivery.store.max, is full"
+           : answer == STORE_FAILED ? ", and the disk fails"
+                                    : "";
 }
 
 int spool_init(struct lane *lane, struct err *err)

@@ -10,6 +10,10 @@
  * A row whose report is no is in no client's hands any more. Nothing is read then until the client has none
  * of that stream, and reading starts again at the lowest row: so a row never overtakes another.
  *
+ * One record may have no answer while others of its stream do: its partition has no leader, or is slow. Such
+ * a stream stays on the disk until that record is answered, and for a while longer each time it happens
+ * again, so that its next records hold nobody up.
+ *
  * A client that has stalled takes its other streams along without another hold, and one that delivers, but
  * not to topics it has never delivered to, those: else a device that makes up topics would hold everybody,
  * once for each. */
@@ -41,6 +45,9 @@ struct stream_spool {
     bool moved;   /* something was delivered since it is on */
     bool proven;  /* something was delivered, ever */
     bool reading, rewound;
+    int64_t delivered_ms;        /* when it last delivered something */
+    const struct delivery *hung; /* it is on for this one, which a client has still */
+    int64_t slow_ms, slow_until; /* it stays on until then, so long because it was on before */
     uint64_t rows;  /* about: on the disk and in no client's hands; 0 for sure once a read has found none */
     size_t storing; /* deliveries that are being put */
     int64_t after;  /* rows up to here were handed over; goes back when one returns */
@@ -83,9 +90,9 @@ struct spool {
     size_t queue_count;
     struct spool_put put;
     struct spool_drops drops;
-    bool sweep;   /* records in clients' hands are to be put, too */
-    bool failing; /* the last put was in vain */
-    int64_t retry_ms, look_ms, age_ms;
+    bool sweep;                                  /* records in clients' hands are to be put, too */
+    enum store_answer put_answer, errand_answer; /* the last ones */
+    int64_t retry_ms, errand_retry_ms, look_ms, age_ms;
     uint64_t changes;
     int64_t first;                       /* number: rows below it are from before */
     size_t jobs;                         /* posted, not done */
@@ -121,6 +128,8 @@ bool spool_takes(const struct lane *lane, const struct stream *stream);
 /* A stream that is on the disk is due: hand rows over. True when it is live again. */
 bool spool_step(struct lane *lane, struct stream *stream);
 
+/* It is in no client's hands any more. */
+void spool_answered(const struct delivery *delivery);
 /* A row has its final answer, or is in no client's hands any more. */
 void spool_drop(struct lane *lane, int64_t row);
 void spool_returned(struct stream *stream, int64_t row);

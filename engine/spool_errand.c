@@ -145,11 +145,14 @@ static bool is_done(struct spool_errand *errand)
     struct spool *spool = &errand->lane->spool;
 
     spool->jobs--;
-    if (errand->job.answer == STORE_DONE)
+    if (errand->job.answer == STORE_DONE) {
+        if (!spool->failed_errands)
+            spool->errand_answer = STORE_DONE;
         return true;
+    }
+    spool->errand_answer = errand->job.answer;
     keep(errand);
-    spool->failing = true;
-    spool->retry_ms = errand->lane->now_ms + SPOOL_RETRY_MS;
+    spool->errand_retry_ms = errand->lane->now_ms + SPOOL_RETRY_MS;
     return false;
 }
 
@@ -157,7 +160,7 @@ void spool_retry_errands(struct lane *lane)
 {
     struct spool_errand *errand = lane->spool.failed_errands;
 
-    if (!errand || lane->now_ms < lane->spool.retry_ms)
+    if (!errand || lane->now_ms < lane->spool.errand_retry_ms)
         return;
     lane->spool.failed_errands = NULL;
     while (errand) {

@@ -237,7 +237,7 @@ static void on_put(struct store_job *job)
 
     lane->spool.jobs--;
     put->posted = false;
-    lane->spool.failing = !stored;
+    lane->spool.put_answer = job->answer;
     if (!stored) {
         lane->spool.retry_ms = lane->now_ms + SPOOL_RETRY_MS;
         lane->spool.sweep = true;

@@ -35,7 +35,7 @@ static struct {
     int opened;
     long take, shut;
     bool automatic, later;
-    char denied[DENIED][48];
+    char denied[DENIED][48], hanging[48];
     void (*watch)(const char *line);
     void (*taken)(struct span topic, struct span payload);
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER, .take = -1};
@@ -81,6 +81,7 @@ void scripted_reset(void)
     world.automatic = world.later = false;
     world.taken = NULL;
     memset(world.denied, 0, sizeof world.denied);
+    world.hanging[0] = '\0';
 }
 
 void scripted_command(const char *line)
@@ -95,21 +96,35 @@ void scripted_command(const char *line)
     (void)pthread_mutex_unlock(&world.lock);
 }
 
-static void answer(struct action_client *client, enum action_outcome outcome, long count)
+static bool hangs(const struct scripted_record *record)
+{
+    return world.hanging[0] && memmem(record->text + record->topic_size, record->payload_size, world.hanging,
+                                      strlen(world.hanging));
+}
+
+static void answer(struct action_client *client, enum action_outcome outcome, long count, bool closing)
 {
     static const char *const codes[] = {[ACTION_DELIVERED] = "",
                                         [ACTION_WAIT] = "AWAY",
                                         [ACTION_REFUSED] = "UNKNOWN_TOPIC",
                                         [ACTION_FAILED] = "TOO_LARGE"};
 
-    for (long i = 0; client->open && (count == 0 || i < count); i++) {
-        struct scripted_record *record = client->open;
+    struct scripted_record **link = &client->open;
+
+    for (long i = 0; *link && (count == 0 || i < count);) {
+        struct scripted_record *record = *link;
+
+        if (hangs(record) && !closing) {
+            link = &record->next;
+            continue;
+        }
         const struct action_result result = {
             .tag = record->tag, .outcome = outcome, .code = codes[outcome], .text = "the test says so"};
 
-        client->open = record->next;
-        if (!client->open)
-            client->open_end = &client->open;
+        i++;
+        *link = record->next;
+        if (!*link)
+            client->open_end = link;
         if (outcome == ACTION_DELIVERED && world.taken)
             world.taken((struct span){record->text, record->topic_size},
                         (struct span){record->text + record->topic_size, record->payload_size});
@@ -159,13 +174,15 @@ static void carry_out(struct action_client *client, const char *line)
     (void)sscanf(line, "%15s %47s", verb, rest);
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (strcmp(verb, answers[i]) == 0)
-            answer(client, (enum action_outcome)i, atol(rest));
+            answer(client, (enum action_outcome)i, atol(rest), false);
     if (strcmp(verb, "auto") == 0)
         world.automatic = strcmp(rest, "on") == 0;
     else if (strcmp(verb, "take") == 0)
         world.take = atol(rest);
     else if (strcmp(verb, "shut") == 0)
         world.shut = atol(rest);
+    else if (strcmp(verb, "hang") == 0)
+        (void)snprintf(world.hanging, sizeof world.hanging, "%s", rest);
     else if (strcmp(verb, "later") == 0)
         world.later = strcmp(rest, "on") == 0;
     else if (strcmp(verb, "deny") == 0 || strcmp(verb, "allow") == 0)
@@ -179,7 +196,7 @@ static void carry_out(struct action_client *client, const char *line)
         tell(client, ACTION_DEAD, "the fake has died");
     }
     if (world.automatic)
-        answer(client, ACTION_DELIVERED, 0);
+        answer(client, ACTION_DELIVERED, 0, false);
 }
 
 static void scripted_poll(struct action_client *client)
@@ -188,7 +205,7 @@ static void scripted_poll(struct action_client *client)
 
     (void)!read(client->fd, &count, sizeof count);
     if (world.automatic)
-        answer(client, ACTION_DELIVERED, 0);
+        answer(client, ACTION_DELIVERED, 0, false);
     for (;;) {
         char line[COMMAND_SIZE] = "";
 
@@ -305,7 +322,7 @@ static struct span scripted_stream(const struct action_record *record)
 static void scripted_close(struct action_client *client, int wait_ms)
 {
     (void)wait_ms;
-    answer(client, ACTION_WAIT, 0);
+    answer(client, ACTION_WAIT, 0, true);
     say("close %d", client->number);
     (void)pthread_mutex_lock(&world.lock);
     for (size_t i = 0; i < CLIENTS; i++)

@@ -201,7 +201,8 @@ static inline void small_disk(struct small_lane *small)
         quiet = 0;
         (void)poll(&disk, 1, 100);
         spool_poll(small->lane);
-        if (small->lane->spool.failing) /* the next try is a second away */
+        if (small->lane->spool.put_answer != STORE_DONE ||
+            small->lane->spool.failed_errands) /* the next try is a second away */
             return;
     }
 }

@@ -626,15 +626,146 @@ static void a_topic_that_hangs_does_not_hold_back_the_others(void **state)
     small_lane_free(small);
 }
 
-/* As `topicrule dead retry` does it. */
-static void retry_letters(void)
+/* One partition without a leader: its records hang, the others of the topic are delivered. */
+static void a_partition_that_hangs_holds_a_batch_now_and_then_not_each(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+    enum { BATCHES = 100 };
+    int held = 0;
+
+    (void)state;
+    scripted_command("auto on");
+    small_turn(small, 1);
+    small_publish_n(small, "a/x", 2);
+    small_turn(small, 1);
+    scripted_command("hang 1}");
+    small_turn(small, 0);
+    for (int batch = 1; batch <= BATCHES; batch++) {
+        small_publish_n(small, "a/x", 10 * batch);
+        small_publish_n(small, "a/x", 10 * batch + 1);
+        for (int i = 0; i < 5; i++) {
+            small_turn(small, 10);
+            small_disk(small);
+        }
+        if (small->lane->hold.unsettled == 0)
+            continue;
+        held++;
+        small_turn(small, HOLD);
+        small_disk(small);
+        assert_int_equal(small->lane->hold.unsettled, 0);
+    }
+    assert_in_range(held, 1, 2);
+    assert_in_range(small_count(small, COUNT_delivered), BATCHES - 1, BATCHES + 1); /* and wait for nobody */
+    assert_int_equal(small->lane->deliveries.used, BATCHES);
+    scripted_command("hang");
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_publish_n(small, "a/x", 1); /* live again */
+    (void)small_sent();
+    small_lane_free(small);
+}
+
+/* The same, but each of its records has an answer in the end. */
+static void a_partition_that_is_slow_is_tried_ever_more_seldom(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+    int held = 0;
+
+    (void)state;
+    scripted_command("auto on");
+    small_turn(small, 1);
+    small_publish_n(small, "a/x", 2);
+    for (int batch = 1; batch <= 600; batch++) { /* of a second, more or less */
+        scripted_command("hang 1}");
+        small_turn(small, 0);
+        small_publish_n(small, "a/x", 10 * batch);
+        small_publish_n(small, "a/x", 10 * batch + 1);
+        for (int i = 0; i < 10; i++) {
+            small_turn(small, 50);
+            small_disk(small);
+        }
+        if (small->lane->hold.unsettled > 0) {
+            held++;
+            small_turn(small, HOLD);
+            small_disk(small);
+        }
+        assert_int_equal(small->lane->hold.unsettled, 0);
+        scripted_command("hang");
+        small_turn(small, 500);
+        small_disk(small);
+    }
+    assert_in_range(held, 5, 15);
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void sql(const char *text)
 {
     sqlite3 *db = NULL;
 
     assert_int_equal(sqlite3_open(disk.path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_busy_timeout(db, 10000), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE dead SET retry = 1", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void a_letter_that_is_not_taken_does_not_stop_what_is_put(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    sql("CREATE TRIGGER no BEFORE INSERT ON dead BEGIN SELECT RAISE(ABORT, 'no'); END");
+    small_publish_n(small, "a/bad", 1);
+    small_disk(small);
+    assert_int_equal(small->lane->hold.unsettled, 1);
+    assert_string_equal(spool_trouble(small->lane), ", and the disk fails");
+    scripted_command("deny x");
+    small_turn(small, 0);
+    small_publish_n(small, "a/x", 2);
+    small_turn(small, 0); /* at once */
+    assert_true(small->lane->spool.put.posted);
+    while (small->lane->spool.put.posted)
+        small_disk(small);
+    assert_int_equal(figures().rows, 1);
+    assert_int_equal(small->lane->hold.unsettled, 1);
+    sql("DROP TRIGGER no");
+    small_turn(small, SPOOL_RETRY_MS);
+    small_disk(small);
+    assert_int_equal(small->lane->hold.unsettled, 0);
+    assert_string_equal(spool_trouble(small->lane), "");
+    scripted_command("allow x");
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+/* A full store, and letters that it takes. */
+static void what_is_not_put_is_not_forgotten_for_a_letter(void **state)
+{
+    struct small_lane *small;
+
+    (void)state;
+    store_close(disk.store);
+    disk.max_bytes = 1;
+    open_store();
+    small = small_lane_on(plain, 1, NULL, disk.store);
+    small_publish_n(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    small_publish_n(small, "a/bad", 1);
+    while (small->lane->spool.errands > 0)
+        small_disk(small);
+    assert_string_equal(spool_trouble(small->lane), ", and the disk, or delivery.store.max, is full");
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+/* As `topicrule dead retry` does it. */
+static void retry_letters(void)
+{
+    sql("UPDATE dead SET retry = 1");
     for (int i = 0; i < 600 && figures().letters > 0; i++)
         (void)poll(NULL, 0, 100);
     assert_int_equal(figures().letters, 0);
@@ -687,6 +818,10 @@ int main(void)
         TEST(a_stream_that_was_forgotten_does_not_read_what_it_delivered),
         TEST(the_end_does_not_wait_for_what_is_being_read),
         TEST(a_topic_that_hangs_does_not_hold_back_the_others),
+        TEST(a_partition_that_hangs_holds_a_batch_now_and_then_not_each),
+        TEST(a_partition_that_is_slow_is_tried_ever_more_seldom),
+        TEST(a_letter_that_is_not_taken_does_not_stop_what_is_put),
+        TEST(what_is_not_put_is_not_forgotten_for_a_letter),
         TEST(a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way),
     };
 
