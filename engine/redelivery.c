@@ -14,6 +14,7 @@ struct entry {
     uint64_t hash;
     uint16_t mid;
     bool given_up;
+    bool unread; /* only its identifier is known */
 };
 
 /* Messages in the order in which they were read. */
@@ -32,6 +33,7 @@ struct ring {
 struct redelivery {
     struct list read;    /* on this connection, since the last flush */
     struct ring flushed; /* on this connection, before */
+    uint16_t unread;     /* identifier of what follows these and may not have been read; 0: not known */
     struct list again;   /* `read` of the last one: expected from `next` on */
     uint32_t next;
     struct ring perhaps;   /* `flushed` of the last one: may come before `again` */
@@ -150,7 +152,17 @@ static void prove(struct redelivery *redelivery)
 
 static bool is(const struct entry *entry, uint64_t hash, uint16_t mid)
 {
-    return entry->mid == mid && entry->hash == hash;
+    return entry->mid == mid && (entry->unread || entry->hash == hash);
+}
+
+/* What is known by its identifier alone is believed less: all that was flushed has come before it, or none.
+ */
+static bool is_expected(const struct redelivery *redelivery, uint64_t hash, uint16_t mid)
+{
+    const struct entry *expected = &redelivery->again.entries[redelivery->next];
+
+    return is(expected, hash, mid) && (!expected->unread || redelivery->in_doubt == 0 ||
+                                       redelivery->in_doubt == redelivery->perhaps.count);
 }
 
 /* Is it one whose PUBACK may have arrived or not? The first may be anywhere, the others follow it. */
@@ -177,7 +189,7 @@ static enum redelivery_verdict judge(struct redelivery *redelivery, uint64_t has
 
     if (!redelivery_expects(redelivery))
         return REDELIVERY_EVALUATE;
-    if (dup && is(expected, hash, mid)) {
+    if (dup && is_expected(redelivery, hash, mid)) {
         redelivery->next++;
         prove(redelivery);
         return expected->given_up ? REDELIVERY_EVALUATE : REDELIVERY_PASS_OVER;
@@ -211,14 +223,23 @@ enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const str
     return verdict;
 }
 
+void redelivery_left(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup)
+{
+    uint32_t place;
+
+    if (redelivery_read(redelivery, message, mid, dup, &place) != REDELIVERY_PASS_OVER && place != PLACE_NONE)
+        redelivery->read.entries[place].given_up = true;
+}
+
 /* ---- connections ---- */
 
-void redelivery_flushing(struct redelivery *redelivery)
+void redelivery_flushing(struct redelivery *redelivery, uint16_t unread)
 {
     assert(redelivery->in_doubt == 0);
     for (uint32_t i = 0; i < redelivery->read.count; i++)
         ring_add(&redelivery->flushed, &redelivery->read.entries[i]);
     redelivery->read.count = 0;
+    redelivery->unread = unread;
 }
 
 /* An identifier that was used again had been acknowledged, and so had all that came before it. */
@@ -247,12 +268,16 @@ void redelivery_given_up(struct redelivery *redelivery, uint32_t epoch, uint32_t
 
 void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uint32_t epoch)
 {
-    const struct list read = redelivery->read;
-    const struct ring flushed = redelivery->flushed;
-
     redelivery->resumed = false;
     if (how == REDELIVERY_UNASKED)
         return;
+    if (redelivery->unread && redelivery->read.count == 0)
+        redelivery->read.entries[redelivery->read.count++] =
+            (struct entry){.mid = redelivery->unread, .given_up = true, .unread = true};
+    redelivery->unread = 0;
+
+    const struct list read = redelivery->read;
+    const struct ring flushed = redelivery->flushed;
     forget_again(redelivery);
     redelivery->read = redelivery->again;
     redelivery->again = read;

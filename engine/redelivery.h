@@ -29,14 +29,19 @@
  *
  * What was flushed. Any PUBACK of a flush may have arrived, and its identifier may be a new message's. But
  * brokers read slowly what they are sent fast: tens of thousands of PUBACKs may be lost with a connection. So
- * those messages are remembered apart. Order tells: what was read after the flush has its PUBACK still here
- * and so comes again for certain, and what comes before it was sent before it, hence read by us, flushed, and
+ * those messages are remembered apart. Order tells: what came after the flush has its PUBACK still here and
+ * so comes again for certain, and what comes before it was sent before it, hence read by us, flushed, and
  * safe. So if the messages that come again begin with one of the flushed ones, and go on with those that
  * followed it, one by one, they are passed over *in doubt*: nothing is acknowledged until the first message
  * of after the flush proves them. If anything else comes, the connection is dropped, and on the next one all
- * is evaluated. Nothing read after the flush: nothing could prove them, so they are forgotten. A flushed
- * message whose identifier came once more on that connection had been acknowledged, and so had those before
- * it.
+ * is evaluated. A flushed message whose identifier came once more on that connection had been acknowledged,
+ * and so had those before it.
+ *
+ * Three kinds of messages came after a flush: those that we read; those that were left in the socket when the
+ * broker closed the connection (redelivery_left); and the one that was next in the socket when the flush
+ * began, whose identifier is all that we know, as writing into a connection that is gone takes the rest with
+ * it. That one is believed when all that was flushed has come before it, or nothing of it. Without any of
+ * them nothing can be proven, and the flushed ones are forgotten.
  *
  * - Session not resumed, another broker of the list, another client has taken our id: all is forgotten.
  * - MQTT 3.1.1: the same; identifiers, DUP and order are as old as that.
@@ -68,10 +73,18 @@ enum redelivery_verdict {
  * redelivery_given_up. Only while nothing of earlier connections is open: what they read is decided. */
 enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const struct message *message,
                                         uint16_t mid, bool dup, uint32_t *place);
+
+/* The same, of a message that is not going to be evaluated, because it was left in the socket when the broker
+ * closed the connection. No PUBACK leaves any more, so it comes again for certain and proves what came before
+ * it. One that was expected and is safe stays so. */
+void redelivery_left(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup);
+
 bool redelivery_in_doubt(const struct redelivery *redelivery);
 
-/* The first byte of queued PUBACKs may leave from now on. Never in doubt. */
-void redelivery_flushing(struct redelivery *redelivery);
+/* The first byte of queued PUBACKs may leave from now on. Never in doubt. `unread`: the identifier of the
+ * message that waits in the socket and is next to be read, 0 if none is known. Should it not be read after
+ * all, it comes again for certain. */
+void redelivery_flushing(struct redelivery *redelivery, uint16_t unread);
 
 /* A record of the message read on connection `epoch` (hold.h) at that place was given up, because the
  * message comes again. */

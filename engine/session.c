@@ -1,4 +1,5 @@
 /* The life of a connection: read, hold, flush, ping, drop, and again. */
+#include "peek.h"
 #include "session_state.h"
 
 #include "base/auto.h"
@@ -9,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -103,9 +105,12 @@ static bool read_packet(struct session *session)
 
 static void read_messages(struct session *session)
 {
+    bool room;
+
     session->heard_ms = session->now_ms;
-    while (session->options.events.more(session->options.events.context) && read_packet(session))
+    while ((room = session->options.events.more(session->options.events.context)) && read_packet(session))
         ;
+    session->between_packets = !room;
 }
 
 /* With a time-out while we write, the peer is there and reads nothing: the kernel waits for room. */
@@ -134,6 +139,15 @@ static void read_reason(struct session *session)
         while (read_packet(session))
             ;
     session_drop(session);
+}
+
+/* Has it closed since epoll was asked? What is written then reaches nobody, but nobody could tell any more
+ * that no acknowledgement has left, and so the whole batch would be evaluated again (redelivery.h). */
+static bool peer_has_closed(const struct session *session)
+{
+    struct pollfd look = {.fd = session->fd, .events = POLLRDHUP};
+
+    return poll(&look, 1, 0) > 0;
 }
 
 static bool handshake_done(const struct session *session)
@@ -252,6 +266,15 @@ static void set_cork(const struct session *session, int on)
     (void)setsockopt(session->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
+static void begin_flush(struct session *session)
+{
+    session->heard_ms = session->now_ms; /* patience starts afresh */
+    session->flushing = true;
+    redelivery_flushing(session->redelivery, session->between_packets
+                                                 ? peek_socket(session->fd, mosquitto_ssl_get(session->mosq))
+                                                 : 0);
+}
+
 bool session_flush(struct session *session)
 {
     if (session->phase != SESSION_UP)
@@ -263,10 +286,12 @@ bool session_flush(struct session *session)
                   session->options.hold->unsettled);
         abort();
     }
+    if (!session->flushing && peer_has_closed(session)) {
+        read_reason(session);
+        return true;
+    }
     if (!session->flushing)
-        session->heard_ms = session->now_ms; /* patience starts afresh */
-    session->flushing = true;
-    redelivery_flushing(session->redelivery);
+        begin_flush(session);
     set_cork(session, 1);
     if (send_ping(session) && mosquitto_want_write(session->mosq) &&
         mosquitto_loop_write(session->mosq, 1) != MOSQ_ERR_SUCCESS) {

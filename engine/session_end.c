@@ -140,7 +140,8 @@ void session_drop(struct session *session)
     session->fd = -1;
     session->armed = 0;
     session->phase = SESSION_DOWN;
-    session->flushing = session->discarding = session->ended = session->refused = false;
+    session->flushing = session->between_packets = session->discarding = session->ended = session->refused =
+        false;
     session->tcp_up = session->asked = session->tls_failed = false;
     session->to_acknowledge = 0;
     session->ping_left = 0;

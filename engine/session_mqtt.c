@@ -219,6 +219,28 @@ static bool is_duplicate(struct session *session, struct message *message, uint1
     return verdict != REDELIVERY_EVALUATE;
 }
 
+static void take(struct session *session, struct message *message, uint16_t mid)
+{
+    if (message->qos > 0)
+        session->to_acknowledge++;
+    if ((message->qos == 1 && is_duplicate(session, message, mid)) ||
+        copies_pass_over(&session->copies, session->options.route, message))
+        return;
+    /* Unsettled until the lane has seen to it, whatever it does meanwhile. */
+    const uint32_t epoch = message->qos > 0 ? hold_take(session->options.hold) : 0;
+
+    session->options.events.message(session->options.events.context, message);
+    if (message->qos > 0)
+        hold_release(session->options.hold, epoch);
+}
+
+/* Nothing that comes after the end is evaluated, but it is worth to be remembered. */
+static void leave(struct session *session, const struct message *message, uint16_t mid)
+{
+    if (message->qos == 1 && session->options.hold->orphans == 0)
+        redelivery_left(session->redelivery, message, mid, session->dup);
+}
+
 static void on_message(struct mosquitto *mosq, void *context, const struct mosquitto_message *in,
                        const mosquitto_property *properties)
 {
@@ -226,8 +248,6 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
 
     (void)mosq;
     session->packets++;
-    if (session->discarding)
-        return;
     struct message message = {
         .sql.topic = span_of(in->topic),
         .sql.payload = {in->payload ? in->payload : "", (size_t)in->payloadlen},
@@ -240,17 +260,10 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
         if (session->options.wants_properties)
             read_properties(session, &message, properties);
     }
-    if (in->qos > 0)
-        session->to_acknowledge++;
-    if ((in->qos != 1 || !is_duplicate(session, &message, (uint16_t)in->mid)) &&
-        !copies_pass_over(&session->copies, session->options.route, &message)) {
-        /* Unsettled until the lane has seen to it, whatever it does meanwhile. */
-        const uint32_t epoch = in->qos > 0 ? hold_take(session->options.hold) : 0;
-
-        session->options.events.message(session->options.events.context, &message);
-        if (in->qos > 0)
-            hold_release(session->options.hold, epoch);
-    }
+    if (session->discarding)
+        leave(session, &message, (uint16_t)in->mid);
+    else
+        take(session, &message, (uint16_t)in->mid);
     if (properties && session->options.wants_properties)
         drop_properties(&message);
 }

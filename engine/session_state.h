@@ -34,6 +34,7 @@ struct session {
     int fd;
     uint32_t armed; /* what epoll watches now */
     bool reading, flushing, tcp_up, was_up;
+    bool between_packets; /* the library has stopped reading at the end of one */
     bool discarding; /* the peer has closed: look for its reason, deliver nothing */
     bool refused, ended, tls_failed;
     bool asked; /* CONNECT has left */

@@ -4,10 +4,11 @@
     test_redelivery.py [SCENARIO...]       all, or those named
 """
 
+import signal
 import threading
 
 import enginelib
-from broker import Broker
+from broker import Broker, numbered
 from enginelib import Stage, rule, wait_for
 
 SAME = b'{"n":7}'
@@ -438,6 +439,44 @@ def a_new_session_has_no_doubt(cleanup):
     stage.engine.records(3)
     stage.engine.say("deliver 0")
     stage.link.pubacks([1, 2, 3])
+
+
+def left_in_the_socket(stage, *parts):
+    """These come together with the end of the connection, so they are not evaluated. The next connection is let in."""
+    stage.engine.child.send_signal(signal.SIGSTOP)
+    stage.link.send(b"".join(parts))
+    stage.link.close()
+    stage.engine.child.send_signal(signal.SIGCONT)
+    stage.link = stage.broker.accept()
+    let_in(stage)
+
+
+def what_was_left_in_the_socket_proves(cleanup):
+    stage = Stage(cleanup)
+    stage.publish(1, 3)
+    stage.engine.records(3)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+    left_in_the_socket(stage, numbered(stage.link, 4, 5))
+    stage.publish(2, 3, dup=True)
+    stage.link.quiet(1)
+    stage.publish(4, 5, dup=True)
+    assert [record[3] for record in stage.engine.records(2)] == ['{"n":4}', '{"n":5}']
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([2, 3, 4, 5])
+    stage.wait_counted(duplicates=2, received=5)
+
+
+def a_broker_that_gives_free_identifiers_again_at_once(cleanup):
+    """All PUBACKs have arrived, and new messages have the identifiers and the reading of those that were acknowledged."""
+    stage = Stage(cleanup)
+    same(stage.link, 1, 2, 3, dup=False)
+    stage.engine.records(3)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+    left_in_the_socket(stage, *(stage.link.publish_bytes("plant/1", SAME, mid=mid) for mid in (1, 2, 3)))
+    same(stage.link, 1, 2, 3)
+    all_are_evaluated(stage, [1, 2, 3], 3)
 
 
 if __name__ == "__main__":

@@ -126,10 +126,10 @@ static void every_byte_and_every_length_counts(void **state)
 
 /* ---- what was flushed ---- */
 
-/* Text, word by word: "r5" message 5 is read for the first time, "f" a flush, "l" the connection is lost and
- * another let in, "d5" message 5 comes again, "n5" a new one has its identifier and its reading, "o5" it
- * comes again with another reading. The answers: e evaluated, p passed over, P the same in doubt, x the
- * connection must go. */
+/* Text, word by word: "r5" message 5 is read for the first time, "f" a flush, "f5" one while message 5 waits
+ * in the socket, "s5" message 5 was left there, "t5" again, "l" the connection is lost and another let in,
+ * "d5" message 5 comes again, "n5" a new one has its identifier and its reading, "o5" it comes again with
+ * another reading. The answers: e evaluated, p passed over, P the same in doubt, x the connection must go. */
 static void live(const char *script, const char *answers)
 {
     struct redelivery *redelivery = redelivery_new();
@@ -140,7 +140,11 @@ static void live(const char *script, const char *answers)
     redelivery_connected(redelivery, true, 0);
     for (const char *at = script; *at; at += strcspn(at, " "), at += *at == ' ') {
         if (*at == 'f') {
-            redelivery_flushing(redelivery);
+            redelivery_flushing(redelivery, (uint16_t)atoi(at + 1));
+        } else if (*at == 's' || *at == 't') {
+            const struct message message = message_of("a", SPAN("x"));
+
+            redelivery_left(redelivery, &message, (uint16_t)atoi(at + 1), *at == 't');
         } else if (*at == 'l') {
             redelivery_lost(redelivery, REDELIVERY_LOST, ++epoch);
             redelivery_connected(redelivery, true, 0);
@@ -181,6 +185,22 @@ static const struct life {
     {"an identifier used again", "r1 r2 f r1 r3 l d2 d1 d3", "eeeePpp"},
     {"two of them", "r1 r2 f r1 f r2 r3 l d1 d2 d3", "eeeeePpp"},
     {"acknowledged, so not in doubt", "r1 r2 f r2 r3 l d1 d2 d3", "eeeeepp"},
+    /* What was left in the socket comes again, and is evaluated then. */
+    {"left in the socket proves", "r1 r2 f s3 s4 l d1 d2 d3 d4", "eePPee"},
+    {"left, and none of the flushed comes", "r1 r2 f s3 l d3 d1", "eeee"},
+    {"left after what was read", "r1 f r2 s3 l d1 d2 d3", "eePpe"},
+    {"left, and lost again", "r1 f s2 l d1 d2 l d1 d2", "ePepp"},
+    {"safe, left, and lost again", "r1 r2 l t1 t2 l d1 d2", "eepp"},
+    {"proven by what was left", "r1 f r2 l d1 t2 l d1 d2", "eePpp"},
+    {"broken by what was left", "r1 r2 f r3 l d1 t9 l d1 d9", "eeePee"},
+    {"seen in the socket proves", "r1 r2 f3 l d1 d2 d3 d4", "eePPee"},
+    {"seen, and none of the flushed comes", "r1 r2 f3 l d3 d1", "eeee"},
+    {"seen, and read", "r1 f2 r2 l d1 d2", "eePp"},
+    {"seen, and read, and flushed", "r1 f2 r2 f l d1 d2", "eeee"},
+    {"seen: all of the flushed or none", "r1 r2 r3 f4 l d1 d2 d4", "eeePPx"},
+    {"seen: not the next", "r1 r2 f3 l d1 d2 d4", "eePPx"},
+    {"seen under an identifier used again", "r1 r2 r3 f2 l d3 d2", "eeePe"},
+    {"seen, the lowest free", "r1 r2 r3 f1 l d1 d2 d3", "eeeeee"},
     {"only of the connection before", "r1 f r2 l l d1 d2", "eeee"},
 };
 

@@ -107,7 +107,7 @@ static void acknowledge(struct life *life)
 
     if (lane->hold.unsettled > 0 || lane->hold.orphans > 0 || life->again_count > 0)
         return;
-    redelivery_flushing(lane->session->redelivery);
+    redelivery_flushing(lane->session->redelivery, 0);
     life->unacked_count = 0;
 }
 
