@@ -194,9 +194,11 @@ static enum MHD_Result send_readiness(struct admin *admin, struct MHD_Connection
 {
     (void)pthread_mutex_lock(&admin->lock);
     const char *problem = view_problem(&admin->subject);
+    const enum MHD_Result said =
+        say(connection, problem ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
+            problem ? problem : "ready"); /* copies it, and it may be the subject's */
     (void)pthread_mutex_unlock(&admin->lock);
-    return problem ? say(connection, MHD_HTTP_SERVICE_UNAVAILABLE, problem)
-                   : say(connection, MHD_HTTP_OK, "ready");
+    return said;
 }
 
 static enum MHD_Result refuse_method(struct MHD_Connection *connection)

@@ -6,6 +6,7 @@
 #include "dropped.h"
 #include "gather.h"
 #include "lane.h"
+#include "opening.h"
 #include "plan.h"
 #include "renewal.h"
 
@@ -38,6 +39,7 @@ struct engine {
     struct lane *_Atomic lane; /* while engine_run runs, and after */
     pthread_t thread;
     struct store *store; /* NULL: none */
+    struct opening opening;
     struct plan plan;
     struct admin *admin; /* NULL: nowhere */
     struct watch *watch; /* of what the broker drops */
@@ -129,9 +131,10 @@ static void tell_status(struct engine *engine, int64_t now_ms)
 
     engine_counters(engine, &counters);
     (void)sd_notifyf(0, "STATUS=%s; %llu messages received, %llu records delivered, %llu failures dropped",
-                     !atomic_load(&engine->lane) ? "waiting for secrets"
-                     : engine_is_ready(engine)   ? "subscribed"
-                                                 : "not connected to the broker",
+                     engine->opening.problem[0]    ? engine->opening.problem
+                     : !atomic_load(&engine->lane) ? "waiting for secrets"
+                     : engine_is_ready(engine)     ? "subscribed"
+                                                   : "not connected to the broker",
                      (unsigned long long)counters.received, (unsigned long long)counters.delivered,
                      (unsigned long long)counters.dropped);
     engine->status_ms = now_ms + STATUS_MS;
@@ -319,6 +322,7 @@ static struct subject subject_of(struct engine *engine)
         .lane = atomic_load(&engine->lane),
         .secrets = engine->options.secrets,
         .store = engine->store,
+        .opening = engine->opening,
         .stopping = &engine->stopping,
         .version = engine->options.version,
         .started_ms = engine->started_wall_ms,
@@ -341,17 +345,30 @@ static int open_admin(struct engine *engine, struct err *err)
     return 0;
 }
 
+/* A first try. 0 also when only time can help: then `opening.problem` says with what. */
 static int open_store(struct engine *engine, struct err *err)
 {
     const struct config *config = engine->options.config;
-    const struct store_options options = {.path = engine->options.store_path,
-                                          .max_bytes = config->delivery.store_bytes,
-                                          .dead_max_bytes = config->delivery.dead_bytes};
 
-    if (!options.path)
-        return 0;
-    engine->store = store_open(&options, err);
-    return engine->store ? 0 : -1;
+    engine->opening.options = (struct store_options){.path = engine->options.store_path,
+                                                     .max_bytes = config->delivery.store_bytes,
+                                                     .dead_max_bytes = config->delivery.dead_bytes};
+    return engine->options.store_path ? opening_try(&engine->opening, &engine->store, err) : 0;
+}
+
+/* 0 also when the engine was stopped meanwhile. */
+static int await_store(struct engine *engine, struct err *err)
+{
+    struct start start = {.engine = engine};
+
+    while (engine->opening.problem[0] && !atomic_load(&engine->stopping)) {
+        pause_start(&start);
+        if (opening_try(&engine->opening, &engine->store, err) != 0)
+            return -1;
+        const struct subject subject = subject_of(engine);
+        admin_show(engine->admin, &subject);
+    }
+    return 0;
 }
 
 /* Without kept identifiers a message that was queued for us may run a rule twice: no reason not to start. */
@@ -371,7 +388,7 @@ int engine_run(struct engine *engine, struct err *err)
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         engine->watchdog_ms = (int64_t)(watchdog_us / 1000);
     if (open_store(engine, err) != 0 || renewal_start(&engine->renewal, engine->options.secrets, err) != 0 ||
-        open_admin(engine, err) != 0 || gather_secrets(engine, err) != 0)
+        open_admin(engine, err) != 0 || await_store(engine, err) != 0 || gather_secrets(engine, err) != 0)
         return -1;
     if (atomic_load(&engine->stopping))
         return 0;

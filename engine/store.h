@@ -36,7 +36,12 @@ struct store_options {
 
 /* Open or make the database, take the lock that keeps a second daemon out, bring a torn database back (what
  * can be read of it is kept, the damaged file is put aside, and both are logged), start the thread. Blocks.
- * NULL with `err`. */
+ *
+ * A database that can be read is opened, though nothing can be written: rows are read, puts are refused until
+ * the disk takes them, rows that are dropped stay dropped for as long as the process lives. NULL with `err`:
+ * ERR_IO where time may help (a disk that is full or fails before anything is read, a folder that is not
+ * there, a right that is missing): call it again. Any other code: nothing will (another daemon has it, it is
+ * somebody else's file or a later version's, it is no file). */
 struct store *store_open(const struct store_options *options, struct err *err);
 /* Carry out all that was posted and can be, and close. No port may be open. NULL is a no-op. */
 void store_close(struct store *store);

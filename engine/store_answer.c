@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -12,7 +13,7 @@ enum { CALM_MS = 10000 }; /* that long nothing was refused: all is well again */
 /* ---- answers ---- */
 
 /* One line for each change, and all is well only after some time of it. */
-static void tell(struct store *store, enum store_answer answer, const struct err *err)
+void store_tell(struct store *store, enum store_answer answer, const struct err *err)
 {
     const int64_t now = clock_mono_ms();
 
@@ -48,7 +49,7 @@ static void answer(struct store *store, struct store_job *job, enum store_answer
         job->result.count = 0;
     }
     if (is_kept(job))
-        tell(store, job->answer, &job->err);
+        store_tell(store, job->answer, &job->err);
     store_answer(store, job);
 }
 
@@ -121,11 +122,17 @@ static void refuse(struct store *store, struct store_job *jobs)
     for (struct store_job *job = jobs; job; job = job->next) {
         int64_t more = 0;
 
+        if (job->answer != STORE_DONE)
+            continue;
         for (size_t i = 0; job->work == STORE_PUT && i < job->count; i++)
             more += (int64_t)(job->rows[i].record.size + job->rows[i].origin.size);
         if (is_kept(job) && !room) {
-            job->answer = STORE_FULL;
-            (void)err_set(&job->err, ERR_LIMIT, "%s: the disk is full", store->path);
+            const int error = store->base.room_error;
+            const bool full = error == ENOSPC || error == EDQUOT;
+
+            job->answer = full ? STORE_FULL : STORE_FAILED;
+            (void)err_set(&job->err, full ? ERR_LIMIT : ERR_IO, "%s: %s", store->path,
+                          full ? "the disk is full" : strerror(error));
         } else if (job->work == STORE_PUT && bytes + more > store->options.max_bytes) {
             job->answer = STORE_FULL;
             (void)err_set(&job->err, ERR_LIMIT, "%s: delivery.store.max is met: %" PRId64 " bytes wait",
@@ -136,7 +143,7 @@ static void refuse(struct store *store, struct store_job *jobs)
     }
 }
 
-static enum store_answer answer_of(int code)
+enum store_answer store_answer_of(int code)
 {
     return code == SQLITE_FULL ? STORE_FULL : STORE_FAILED;
 }
@@ -161,7 +168,7 @@ static void one_by_one(struct store *store, struct store_job *job)
             store_release(store, NULL);
         answer_all(store, job, more);
     } else if (job->work != STORE_DROP || !keep_drop(store, job)) {
-        answer(store, job, answer_of(code), &err);
+        answer(store, job, store_answer_of(code), &err);
     }
 }
 
@@ -178,6 +185,10 @@ void store_carry_out(struct store *store, struct store_job *jobs)
             store_release(store, NULL);
         answer_all(store, jobs, more);
     } else {
+        /* If that was for want of room, the reserve is given up: either there is room again without the log,
+         * and the reserve comes back, or its room is for those that drop. */
+        store->base.reserve_ms = 0;
+        refuse(store, jobs);
         while (jobs) {
             struct store_job *next = jobs->next;
 

@@ -27,19 +27,21 @@ static const char *const texts[SQL_COUNT] = {
 #undef STATEMENT
 };
 
-/* The first word in each connection. auto_vacuum counts only while a database is made. */
-static const char setup[] =
+/* The first word to an empty file. To a database that is one, auto_vacuum would be a write. */
+static const char creation[] =
     "PRAGMA page_size = 8192;" /* 4096 costs a fifth more, more writes too much for a single row */
-    "PRAGMA auto_vacuum = INCREMENTAL;"
-    "PRAGMA journal_mode = WAL;"
-    "PRAGMA synchronous = FULL;"
-    "PRAGMA wal_autocheckpoint = 0;" /* ours to do, and to see fail */
-    "PRAGMA journal_size_limit = 8388608;"
-    "PRAGMA cache_size = -4096;"
-    "PRAGMA temp_store = MEMORY;"
-    "PRAGMA secure_delete = OFF;"
-    "PRAGMA cell_size_check = ON;"
-    "PRAGMA trusted_schema = OFF;";
+    "PRAGMA auto_vacuum = INCREMENTAL;";
+
+/* The first word in each connection. Writes nothing, so that a disk that takes nothing can be read. */
+static const char setup[] = "PRAGMA journal_mode = WAL;"
+                            "PRAGMA synchronous = FULL;"
+                            "PRAGMA wal_autocheckpoint = 0;" /* ours to do, and to see fail */
+                            "PRAGMA journal_size_limit = 8388608;"
+                            "PRAGMA cache_size = -4096;"
+                            "PRAGMA temp_store = MEMORY;"
+                            "PRAGMA secure_delete = OFF;"
+                            "PRAGMA cell_size_check = ON;"
+                            "PRAGMA trusted_schema = OFF;";
 
 /* bytes: of record and origin. queue.rows and queue.bytes are kept true within each transaction, so that
  * a start does not have to count millions of rows. */
@@ -165,8 +167,24 @@ int base_err(const struct base *base, int code, struct err *err)
         return err_memory(err);
     if ((code & 0xff) == SQLITE_BUSY)
         return err_set(err, ERR_IO, "%s: another process keeps it locked", base->path);
+    if ((code & 0xff) == SQLITE_ERROR) /* no trouble of the disk: a table or column is not there */
+        return err_set(err, ERR_VALUE,
+                       "%s: not laid out as a store of topicrule (%s); move it away, and a new one is made",
+                       base->path, base->db ? sqlite3_errmsg(base->db) : sqlite3_errstr(code));
     return err_set(err, ERR_IO, "%s: %s%s%s", base->path, sqlite3_errstr(code), system ? ": " : "",
                    system ? system : "");
+}
+
+enum err_code base_code_of(int error)
+{
+    switch (error) {
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+    case ENXIO: return ERR_VALUE;
+    default: return ERR_IO;
+    }
 }
 
 /* ---- open ---- */
@@ -249,8 +267,17 @@ static void let_go(struct base *base)
     base->log_pages = 0;
 }
 
-/* SQLITE_OK, or a code with `err`. */
-static int open_database(struct base *base, struct err *err)
+static int set_up(sqlite3 *db)
+{
+    int64_t pages = 0;
+    int code = base_query(db, "PRAGMA page_count", &pages);
+
+    if (code == SQLITE_OK && pages == 0)
+        code = sqlite3_exec(db, creation, NULL, NULL, NULL);
+    return code == SQLITE_OK ? sqlite3_exec(db, setup, NULL, NULL, NULL) : code;
+}
+
+static int try_open(struct base *base, struct err *err)
 {
     int code = sqlite3_open_v2(base->path, &base->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
@@ -261,7 +288,7 @@ static int open_database(struct base *base, struct err *err)
     if (code == SQLITE_OK)
         code = sqlite3_db_config(base->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (code == SQLITE_OK)
-        code = sqlite3_exec(base->db, setup, NULL, NULL, NULL);
+        code = set_up(base->db);
     if (code != SQLITE_OK)
         base_err(base, code, err);
     else
@@ -274,13 +301,38 @@ static int open_database(struct base *base, struct err *err)
     if (code == SQLITE_OK && (code = base_number(base, SQL_DATA_VERSION, &base->data_version)) != SQLITE_OK)
         base_err(base, code, err);
     if (code != SQLITE_OK) {
+        base->opened_full = base_is_full(base, code);
         let_go(base);
         return code;
     }
-    base->suspect = false;
+    base->suspect = base->opened_full = false;
     base->back_off_ms = BACK_OFF_MS;
     (void)sqlite3_wal_hook(base->db, on_commit, base);
     return SQLITE_OK;
+}
+
+/* SQLITE_OK, or a code with `err`. SQLite needs some room even to read: for its shared memory, and for a log
+ * that has to go first. */
+static int open_database(struct base *base, struct err *err)
+{
+    const int code = try_open(base, err);
+
+    if (code == SQLITE_OK || !base->opened_full || !base->has_reserve)
+        return code;
+    base_give_reserve(base);
+    return try_open(base, err);
+}
+
+static int salvage(struct base *base, struct err *err)
+{
+    bool full;
+
+    if (base_salvage(base->path, &full, err) == 0)
+        return 0;
+    if (!full || !base->has_reserve)
+        return -1;
+    base_give_reserve(base);
+    return base_salvage(base->path, &full, err);
 }
 
 /* An empty file of the right mode, if there is none: SQLite gives its other files the same. */
@@ -296,14 +348,15 @@ static int make_file(const char *path, struct err *err)
         return fine ? 0 : err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     }
     if (errno != EEXIST)
-        return err_set(err, ERR_IO, "cannot make the store %s: %s", path, strerror(errno));
+        return err_set(err, base_code_of(errno), "cannot make the store %s: %s", path, strerror(errno));
     /* Opening and closing it here would end the locks that SQLite may hold in this process. */
     if (stat(path, &info) != 0)
-        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+        return err_set(err, base_code_of(errno), "%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return err_set(err, ERR_IO, "%s: the store has to be a file", path);
+        return err_set(err, ERR_VALUE, "%s: the store has to be a file; delivery.store.path names it", path);
     if ((info.st_mode & 077) && chmod(path, 0600) != 0)
-        return err_set(err, ERR_IO, "%s: others can read the store, and its mode cannot be changed: %s", path,
+        return err_set(err, errno == EPERM ? ERR_VALUE : ERR_IO,
+                       "%s: others can read the store, and its mode cannot be changed: %s", path,
                        strerror(errno));
     return 0;
 }
@@ -360,22 +413,24 @@ int base_make(struct base *base, struct err *err)
 int base_init(struct base *base, const char *path, struct err *err)
 {
     *base = (struct base){.path = path, .lock = -1, .reserve = -1, .back_off_ms = BACK_OFF_MS};
-    const bool was_here = base_was_here(path);
-    if (base_reserve_init(base, err) != 0 || base_exchange(path, err) != 0 || make_file(path, err) != 0 ||
-        base_sync_folder(path, err) != 0)
+    if (base_lock(base, err) != 0)
+        return -1;
+    const bool was_here = base_find_reserve(base);
+    if (base_exchange(path, err) != 0 || make_file(path, err) != 0 || base_sync_folder(path, err) != 0)
         return -1;
     int code = open_database(base, err);
     if (code == SQLITE_OK && (code = look_through(base)) != SQLITE_OK) {
         (void)base_err(base, code, err);
         let_go(base);
     }
-    if (!is_damage(code))
-        return code == SQLITE_OK ? 0 : -1;
     if ((code & 0xff) == SQLITE_NOTADB && !was_here)
         return err_set(err, ERR_VALUE, "%s: this is no database; delivery.store.path names it", path);
-    if (base_salvage(path, err) != 0)
+    if (is_damage(code) && salvage(base, err) == 0)
+        code = open_database(base, err);
+    if (code != SQLITE_OK)
         return -1;
-    return open_database(base, err) == SQLITE_OK ? 0 : -1;
+    (void)base_has_room(base); /* only now is it ours for sure, and the reserve the sign of it */
+    return 0;
 }
 
 void base_done(struct base *base)
@@ -405,7 +460,7 @@ int base_reopen(struct base *base, struct err *err)
         *err = base->err;
         return -1;
     }
-    if (!base->damaged || base_salvage(base->path, err) == 0) {
+    if (!base->damaged || salvage(base, err) == 0) {
         base->damaged = false;
         code = open_database(base, err);
     }

@@ -49,7 +49,7 @@ enum { STORE_APPLICATION_ID = 0x74726c73, STORE_VERSION = 1 };
     STATEMENT(DROP_LETTER, "DELETE FROM dead WHERE id = ?1")                                                 \
     STATEMENT(RETRY, "SELECT id, at, rule, action, type, stream, bytes, record, origin FROM dead "           \
                      "WHERE retry ORDER BY id LIMIT 1")                                                      \
-    STATEMENT(FILTER, "SELECT id FROM filter WHERE filter = ?1")                                             \
+    STATEMENT(FILTER, "SELECT id, forgotten FROM filter WHERE filter = ?1")                                  \
     STATEMENT(NEW_FILTER, "INSERT INTO filter(id, filter, forgotten) VALUES(?1, ?2, 0)")                     \
     STATEMENT(LAST_FILTER, "SELECT max(id) FROM filter")                                                     \
     STATEMENT(KEEP_FILTER, "UPDATE filter SET forgotten = ?2 WHERE filter = ?1")                             \
@@ -67,12 +67,14 @@ struct base {
     int lock;         /* descriptor of the lock file, or -1 */
     int reserve;      /* of the file that keeps room for deleting, or -1 */
     bool has_reserve; /* it does */
+    int room_error;   /* why not: ENOSPC, EIO ... */
     sqlite3 *db;      /* NULL: closed after an error */
     sqlite3_stmt *statements[SQL_COUNT];
     int64_t data_version;
     int log_pages;       /* in the write-ahead log */
     bool busy_log;       /* a checkpoint did not get through */
     bool damaged;        /* closed because of that */
+    bool opened_full;    /* could not be opened for want of room */
     bool suspect;        /* opened again after an error: the log has to go before anything is believed */
     int64_t reopen_ms;   /* monotonic: not before */
     int64_t back_off_ms; /* the next wait */
@@ -80,7 +82,8 @@ struct base {
     struct err err;      /* why it is closed */
 };
 
-/* Take the lock, make or open the file, the reserve. 0, or -1 with `err`; base_done in both cases. */
+/* Take the lock, make or open the file, the reserve. 0, or -1 with `err`, whose code is ERR_IO where time may
+ * help (see store.h); base_done in both cases. */
 int base_init(struct base *base, const char *path, struct err *err);
 void base_done(struct base *base);
 /* Close the database (after an error: `suspect`); open it again if its time has come. 0, or -1 with `err`. */
@@ -106,14 +109,17 @@ int base_make(struct base *base, struct err *err);
 int base_sync_folder(const char *path, struct err *err); /* that of the file */
 
 /* store_salvage.c: what can be read of a damaged database becomes a new one; nobody has it open. 0, or -1
- * with `err`. base_exchange ends what a crash may have left half done. */
-int base_salvage(const char *path, struct err *err);
+ * with `err`; `full`: for want of room. base_exchange ends what a crash may have left half done. */
+int base_salvage(const char *path, bool *full, struct err *err);
 int base_exchange(const char *path, struct err *err);
 
 /* What a code means. */
 bool base_is_full(const struct base *base, int code);
 bool base_is_broken(int code); /* the connection cannot be trusted any more */
 int base_err(const struct base *base, int code, struct err *err); /* -1 */
+/* ERR_IO where time may help: a disk that is full, fails, or is not mounted yet. ERR_VALUE: `path` is not a
+ * place for a store, and will not become one. */
+enum err_code base_code_of(int error); /* of errno */
 
 /* Bring the log into the file when it has grown, or when there is nothing else to do; make the file smaller a
  * little. True if there may be more to do. */
@@ -122,12 +128,14 @@ bool base_shrink(struct base *base);
 int64_t base_size(const struct base *base); /* file and log, in bytes */
 
 /* The files beside it: store_reserve.c. */
-bool base_was_here(const char *path); /* a store has its files here: it is not somebody's else */
-int base_reserve_init(struct base *base, struct err *err);
+int base_lock(struct base *base, struct err *err);
+/* The reserve as a life before this one left it. False: there is none, so no store was ever here. */
+bool base_find_reserve(struct base *base);
 void base_reserve_done(struct base *base);
 /* Give up the room kept for deleting, first of all for the log: its room is free afterwards. Outside of
  * transactions. */
 void base_give_reserve(struct base *base);
-bool base_has_room(struct base *base); /* tries to have it back, once a second */
+/* Whether there is a reserve; tries to have it back, once a second. */
+bool base_has_room(struct base *base);
 
 #endif

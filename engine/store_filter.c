@@ -16,11 +16,20 @@ struct filter_ids {
     bool used_up;
 };
 
-static int id_of(struct store *store, const char *filter, int64_t *id)
+static int id_of(struct store *store, const char *filter, int64_t *id, bool *forgotten)
 {
+    sqlite3_stmt *statement = base_sql(&store->base, SQL_FILTER);
+
     *id = 0;
-    (void)base_bind_text(base_sql(&store->base, SQL_FILTER), 1, span_of(filter));
-    return base_number(&store->base, SQL_FILTER, id);
+    *forgotten = false;
+    (void)base_bind_text(statement, 1, span_of(filter));
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *id = sqlite3_column_int64(statement, 0);
+        *forgotten = sqlite3_column_int(statement, 1) != 0;
+    }
+    base_end(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 static int keep(struct store *store, const char *filter, bool forgotten)
@@ -53,10 +62,13 @@ static int give_ids(struct store *store, struct store_call *call)
 
     for (size_t i = 0; i < wanted->count && code == SQLITE_OK; i++) {
         int64_t id;
+        bool forgotten;
 
-        code = id_of(store, wanted->filters[i], &id);
-        if (code == SQLITE_OK)
-            code = id ? keep(store, wanted->filters[i], false) : new_id(store, wanted->filters[i], &id);
+        code = id_of(store, wanted->filters[i], &id, &forgotten);
+        if (code == SQLITE_OK && id == 0)
+            code = new_id(store, wanted->filters[i], &id);
+        else if (code == SQLITE_OK && forgotten) /* else there is nothing to write, and a full disk is none */
+            code = keep(store, wanted->filters[i], false);
         wanted->used_up = code == SQLITE_TOOBIG;
         wanted->ids[i] = (uint32_t)id;
     }

@@ -236,23 +236,26 @@ int base_exchange(const char *path, struct err *err)
     return base_sync_folder(path, err);
 }
 
-static int fill(const char *path, const char *new, struct salvage *salvage, struct err *err)
+static int fill(const char *path, const char *new, struct salvage *salvage, bool *full, struct err *err)
 {
     struct base base = {.path = new, .lock = -1, .reserve = -1};
 
     remove_all(new);
-    if (base_make(&base, err) != 0)
+    if (base_make(&base, err) != 0) {
+        *full = base.opened_full;
         return -1;
+    }
     salvage->to = base.db;
     int code = copy(salvage, path);
     if (code == SQLITE_OK) /* all of it into the one file */
         code = sqlite3_wal_checkpoint_v2(base.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    *full = base_is_full(&base, code);
     const int result = code == SQLITE_OK ? 0 : base_err(&base, code, err);
     base_done(&base);
     return result;
 }
 
-int base_salvage(const char *path, struct err *err)
+int base_salvage(const char *path, bool *full, struct err *err)
 {
     char new[PATH_MAX], salvaged[PATH_MAX];
     struct salvage salvage = {0};
@@ -261,9 +264,11 @@ int base_salvage(const char *path, struct err *err)
         snprintf(salvaged, sizeof salvaged, "%s.salvaged", path) >= (int)sizeof salvaged)
         return err_set(err, ERR_VALUE, "%s: the path is too long", path);
     log_warn("store", "%s: the database is damaged; what can be read of it goes into a new one", path);
-    const int result = fill(path, new, &salvage, err);
+    *full = false;
+    const int result = fill(path, new, &salvage, full, err);
     database_drop(&salvage.from);
     if (result != 0 || move(new, salvaged, "", err) != 0 || base_sync_folder(path, err) != 0) {
+        remove_all(new); /* its room is wanted */
         err_prefix(err, "%s: damaged, and what can be read of it cannot be saved", path);
         return -1;
     }

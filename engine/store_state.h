@@ -101,7 +101,9 @@ struct store {
     size_t doubtful_count;
     int64_t more_bytes, more_letters, more_letter_bytes, dropped_letters; /* within a transaction */
     int64_t generation;                 /* of numbers, as the database has it */
+    int64_t new_generation;             /* the one it has been given within a transaction; 0: none */
     uint64_t buried_rows, buried_bytes; /* within a transaction */
+    bool begun;                         /* what a start writes is written */
     bool recount;                       /* what is counted here may not be what is there */
     bool reloaded;                      /* another process changed it: tell */
     bool retries;                       /* letters wait to go back to their queues */
@@ -133,8 +135,14 @@ void store_carry_out(struct store *store, struct store_job *jobs);
 /* The stuck drops are done; or, with `err`, given up for those whose port goes. */
 void store_release(struct store *store, const struct err *err);
 
+/* How the disk is, for the log and the figures: one line for each change. */
+void store_tell(struct store *store, enum store_answer answer, const struct err *err);
+enum store_answer store_answer_of(int code);
+
 /* store_tick.c */
 void store_tick(struct store *store); /* what another process did; what can be tidied up */
+/* What there is, read: that much of the disk must work. What is to be written at a start is tried once and,
+ * if the disk does not want, with each tick. 0, or -1 with `err`. */
 int store_load(struct store *store, struct err *err);
 
 void store_answer(struct store *store, struct store_job *job); /* store.c: hand it back */
@@ -155,6 +163,7 @@ int store_compare(const void *a, const void *b); /* of numbers, for qsort */
 int store_queue_key(struct store *store, struct queue *queue);
 int store_count(struct store *store, struct queue *queue, int64_t rows, int64_t bytes);
 int store_put(struct store *store, struct queue *queue, const struct store_row *row);
+int store_keep_generation(struct store *store, int64_t number); /* that of a number that is given */
 int store_drop(struct store *store, int64_t first, int64_t last);
 
 /* store_select.c */

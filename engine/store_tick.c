@@ -62,6 +62,35 @@ static void tidy(struct store *store)
     }
 }
 
+/* ---- what a start writes ---- */
+
+/* None of it is needed to read, or to put. */
+static int begin(struct store *store, struct store_call *call)
+{
+    (void)call;
+    int code = base_do(&store->base, SQL_DROP_QUEUES);
+
+    if (code == SQLITE_OK)
+        code = store_load_counts(store);
+    if (code == SQLITE_OK)
+        code = store_keep_generation(store, atomic_load(&store->next_number));
+    return code == SQLITE_OK ? store_limit_letters(store) : code;
+}
+
+static void begin_writing(struct store *store)
+{
+    struct store_call call = {.job = {.work = STORE_OWN}, .run = begin};
+    struct err err = {0};
+    bool more;
+    const int code = store_attempt(store, &call.job, &more, &err);
+
+    store->begun = code == SQLITE_OK;
+    store->recount |= !store->begun;
+    store_tell(store, store->begun ? STORE_DONE : store_answer_of(code), &err);
+}
+
+/* ---- the tick ---- */
+
 void store_tick(struct store *store)
 {
     const int64_t now = clock_mono_ms();
@@ -81,6 +110,10 @@ void store_tick(struct store *store)
                 version != store->base.data_version)) {
         (void)store_attempt(store, NULL, &more, &err);
     }
+    if (!store->begun && store->base.db && base_has_room(&store->base))
+        begin_writing(store);
+    else if (store->told != STORE_DONE && store->figures.state == STORE_DONE)
+        store_tell(store, STORE_DONE, NULL); /* once it has been so for long enough */
     if (store->retries && store->base.db)
         send_again(store);
     if (store->base.db && (is_idle(store) || !base_has_room(&store->base)))
@@ -93,29 +126,21 @@ void store_tick(struct store *store)
 
 /* ---- the start ---- */
 
-static int begin(struct store *store, struct store_call *call)
-{
-    (void)call;
-    int code = base_do(&store->base, SQL_DROP_QUEUES);
-
-    if (code == SQLITE_OK)
-        code = store_load_counts(store);
-    if (code != SQLITE_OK)
-        return code;
-    store->generation++;
-    (void)sqlite3_bind_int64(base_sql(&store->base, SQL_GENERATION), 1, store->generation);
-    code = base_do(&store->base, SQL_GENERATION);
-    return code == SQLITE_OK ? store_limit_letters(store) : code;
-}
-
 int store_load(struct store *store, struct err *err)
 {
-    struct store_call call = {.job = {.work = STORE_OWN}, .run = begin};
+    struct store_job look = {.work = STORE_FETCH}; /* of nothing: but before that all is counted */
     bool more;
 
-    if (store_attempt(store, &call.job, &more, err) != SQLITE_OK)
+    store->recount = true;
+    int code = store_attempt(store, &look, &more, err);
+    if (code != SQLITE_OK && store->base.damaged) { /* found only now: large ones are not looked through */
+        store->base.reopen_ms = 0;
+        code = store_attempt(store, &look, &more, err);
+    }
+    if (code != SQLITE_OK)
         return -1;
-    atomic_store(&store->next_number, store->generation << NUMBER_BITS);
+    atomic_store(&store->next_number, (store->generation + 1) << NUMBER_BITS);
+    begin_writing(store);
     store->retries = true;
     store_tick(store);
     return 0;

@@ -206,10 +206,13 @@ static void finish(struct store *store, bool committed, bool wrote)
         store->figures.letters_dropped += (uint64_t)store->dropped_letters;
         store->letters_untold += (uint64_t)store->dropped_letters;
         store->figures.commits += wrote;
+        if (store->new_generation)
+            store->generation = store->new_generation;
     } else {
         store->figures.failures++;
     }
     (void)pthread_mutex_unlock(&store->lock);
+    store->new_generation = 0;
     store->more_bytes = store->more_letters = store->more_letter_bytes = store->dropped_letters = 0;
     if (committed && store->reloaded) {
         store->reloaded = false;
@@ -263,7 +266,7 @@ int store_attempt(struct store *store, struct store_job *jobs, bool *more, struc
     for (const struct store_job *job = jobs; job; job = job->next)
         write |= store_writes(job);
     if (base_reopen(base, err) != 0)
-        return SQLITE_CANTOPEN;
+        return base->opened_full ? SQLITE_FULL : SQLITE_CANTOPEN;
     int code = base_do(base, write ? SQL_BEGIN : SQL_BEGIN_READ);
     const bool begun = code == SQLITE_OK;
     if (begun)

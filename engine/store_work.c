@@ -42,16 +42,16 @@ int store_queue_key(struct store *store, struct queue *queue)
 
 /* ---- one job ---- */
 
-static int keep_generation(struct store *store, int64_t number)
+int store_keep_generation(struct store *store, int64_t number)
 {
     const int64_t generation = number >> NUMBER_BITS;
 
-    if (generation <= store->generation)
+    if (generation <= store->generation || generation <= store->new_generation)
         return SQLITE_OK;
     (void)sqlite3_bind_int64(base_sql(&store->base, SQL_GENERATION), 1, generation);
     const int code = base_do(&store->base, SQL_GENERATION);
     if (code == SQLITE_OK)
-        store->generation = generation; /* if the transaction fails, the next start skips some numbers */
+        store->new_generation = generation;
     return code;
 }
 
@@ -61,7 +61,7 @@ int store_put(struct store *store, struct queue *queue, const struct store_row *
     int code = store_queue_key(store, queue);
 
     if (code == SQLITE_OK)
-        code = keep_generation(store, row->number);
+        code = store_keep_generation(store, row->number);
     if (code != SQLITE_OK)
         return code;
     sqlite3_stmt *statement = base_sql(&store->base, SQL_PUT);

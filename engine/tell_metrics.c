@@ -169,6 +169,12 @@ static void tell_store(const struct view *view, struct buf *out)
 {
     const struct store_figures *store = &view->store;
 
+    if (view->has_store || view->of->opening.problem[0])
+        single(
+            out, "topicrule_store_healthy", "gauge",
+            "1 if the last that was to be put is on the disk; 0 when that is full or fails, and messages are "
+            "held, or when it cannot be opened.",
+            view->has_store && store->state == STORE_DONE);
     if (!view->has_store)
         return;
     single(out, "topicrule_store_rows", "gauge", "Records that wait on disk.", store->rows);
@@ -180,10 +186,6 @@ static void tell_store(const struct view *view, struct buf *out)
     head(out, "topicrule_store_oldest_seconds", "gauge", "The age of the oldest record that waits.");
     buf_text(out, "topicrule_store_oldest_seconds");
     seconds(out, view->oldest_ms);
-    single(out, "topicrule_store_healthy", "gauge",
-           "1 if the last that was to be put is on the disk; 0 when that is full or fails, and messages are "
-           "held.",
-           store->state == STORE_DONE);
     single(out, "topicrule_store_file_bytes", "gauge", "The database and its log on disk.",
            store->file_bytes);
     single(out, "topicrule_store_commits_total", "counter", "Transactions.", store->commits);

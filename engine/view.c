@@ -15,6 +15,8 @@ const char *view_problem(const struct subject *of)
 {
     if (atomic_load_explicit(of->stopping, memory_order_relaxed))
         return "stopping: what was read is brought to its end, and nothing more is taken";
+    if (of->opening.problem[0])
+        return of->opening.problem;
     if (!of->lane)
         return "starting: waiting for secrets that rules or the MQTT login need (`topicrule secrets` says "
                "why)";

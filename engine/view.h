@@ -7,7 +7,7 @@
 
 #include "counters.h"
 #include "lane.h"
-#include "store.h"
+#include "opening.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -19,7 +19,8 @@ struct subject {
     const struct rule_set *rules;
     const struct lane *lane; /* NULL: not made yet */
     struct secrets *secrets; /* NULL: none configured */
-    struct store *store;     /* NULL: none */
+    struct store *store;     /* NULL: none, or not open yet */
+    struct opening opening;
     const atomic_bool *stopping;
     const char *version; /* of the program; NULL: not known */
     int64_t started_ms;  /* wall clock */
@@ -104,7 +105,7 @@ int view_take_store(struct view *view);
 const char *view_store_state(const struct view *view);
 
 const char *view_state_name(enum action_state state);
-/* Why messages are not heard now; NULL: they are. */
+/* Why messages are not heard now; NULL: they are. May lie in the subject. */
 const char *view_problem(const struct subject *of);
 /* The lane's loop has stood still for longer than any work of it takes. */
 bool view_is_hung(const struct subject *of);

@@ -65,7 +65,7 @@ class Daemon(lib.Daemon):
 
     def __init__(self, folder, broker, rules, more="", early_ack=False, detour=None):
         super().__init__(folder, broker, rules, more=more)
-        self.guard, self.wanted, self.crashes, self.starts, self.peak, self.started, self.refusals = threading.RLock(), False, [], 0, 0, 0.0, 0
+        self.guard, self.wanted, self.crashes, self.starts, self.peak, self.started = threading.RLock(), False, [], 0, 0, 0.0
         self.control = os.path.join(self.folder, "disk")
         with open(self.control, "wb") as file:
             file.write(b"0")
@@ -105,10 +105,7 @@ class Daemon(lib.Daemon):
             if not self.wanted:
                 return
             if not self.process.runs():
-                if self.process.child.returncode == 2 and self.wish() != b"0":
-                    self.refusals += 1  # a daemon that cannot open its store says so and ends
-                else:
-                    self.crashes.append(f"ended with {self.process.child.returncode}")
+                self.crashes.append(f"ended with {self.process.child.returncode}")
                 time.sleep(0.3)
                 self.start()
                 return
@@ -130,8 +127,7 @@ class Daemon(lib.Daemon):
         with self.guard:
             self.wanted = False
         if not self.process.runs():
-            if self.process.child.returncode != 2 or self.wish() == b"0":
-                self.crashes.append(f"ended with {self.process.child.returncode}")
+            self.crashes.append(f"ended with {self.process.child.returncode}")
             return
         status = self.process.stop(120)
         young = time.monotonic() - self.started < 10
@@ -147,10 +143,6 @@ class Daemon(lib.Daemon):
         """As tests/support/shim/disk_faults.c understands it."""
         with open(self.control, "r+b") as file:
             file.write(wish.encode())
-
-    def wish(self):
-        with open(self.control, "rb") as file:
-            return file.read(1)
 
     def wait_killed(self, seconds):
         """For the power to go: false if it did not, because nothing was written."""

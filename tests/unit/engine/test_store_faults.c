@@ -86,15 +86,20 @@ static void world_free(struct world *world)
     free(world);
 }
 
-static void world_open(struct world *world)
+static void know_queues(struct world *world)
 {
-    small_open(world->small);
     for (size_t i = 0; i < QUEUES; i++) {
         const struct store_name name = small_name("r", (const char[]){(char)('a' + i), '\0'});
 
         world->queues[i] = store_queue(world->small->store, &name);
         assert_int_not_equal(world->queues[i], 0);
     }
+}
+
+static void world_open(struct world *world)
+{
+    small_open(world->small);
+    know_queues(world);
 }
 
 /* ---- jobs ---- */
@@ -384,11 +389,79 @@ static void faults_are_answered_and_leave_nothing_behind(void **state)
     assert_true(met > seed_count / 4); /* they do fail */
 }
 
+/* ---- the disk fails while the store is opened ---- */
+
+/* Tries until it is open, as the daemon does; the disk heals at the third. Returns how many were in vain. */
+static size_t open_failing(struct world *world)
+{
+    struct small_store *small = world->small;
+    size_t tries = 0;
+
+    for (;; tries++) {
+        struct err err = {0};
+
+        if (tries == 3)
+            failing_vfs_clear();
+        small->store = store_open(&small->options, &err);
+        if (small->store)
+            break;
+        assert_in_range(tries, 0, 2);
+        if (err.code != ERR_IO) /* anything else would end the daemon */
+            fail_msg("seed %llu: %s", (unsigned long long)world->seed, err.text);
+    }
+    small->port = store_port_new(small->store, &(struct err){0});
+    assert_non_null(small->port);
+    know_queues(world);
+    return tries;
+}
+
+static void a_start_waits_or_reads_and_holds(void **state)
+{
+    static const unsigned calls[] = {FAILING_WRITE, FAILING_SYNC, FAILING_READ, FAILING_OPEN,
+                                     FAILING_WRITE | FAILING_SYNC | FAILING_TRUNCATE};
+    uint64_t met = 0, open_at_once = 0, waited = 0;
+
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + seed_count; seed++) {
+        struct world *world = world_new(seed);
+
+        world_open(world);
+        for (int round = 0; round < 3; round++) {
+            for (size_t i = 0; i < 20; i++)
+                post_some(world);
+            wait_all(world);
+            small_close(world->small);
+            failing_vfs_set(calls[next_random(&world->random) % (sizeof calls / sizeof *calls)],
+                            (enum failing_error)(next_random(&world->random) % 3),
+                            next_random(&world->random) % 8,
+                            next_random(&world->random) % 2 ? UINT64_MAX / 2 : 1);
+            const size_t tries = open_failing(world);
+            waited += tries > 0;
+            if (tries == 0 &&
+                failing_vfs_met() > 0) { /* something was in vain, and it is open all the same */
+                open_at_once++;
+                for (size_t i = 0; i < 10; i++)
+                    post_some(world);
+            }
+            met += failing_vfs_met();
+            heal(world);
+            check(world, false);
+        }
+        small_close(world->small);
+        check_file(world);
+        world_free(world);
+    }
+    assert_true(met > seed_count);
+    assert_true(waited > seed_count / 10);
+    assert_true(open_at_once > seed_count / 10);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_power_cut_takes_nothing_that_was_answered),
         cmocka_unit_test(faults_are_answered_and_leave_nothing_behind),
+        cmocka_unit_test(a_start_waits_or_reads_and_holds),
     };
 
     if (argc > 1)
