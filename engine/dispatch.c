@@ -9,8 +9,6 @@
 
 #include "base/log.h"
 
-#include <stdlib.h>
-
 enum {
     BUSY_MS = 20,     /* the client's own queue is full */
     CLOSED_MS = 1000, /* no client; opening one wakes the stream anyway */
@@ -18,85 +16,12 @@ enum {
     WAIT_MOST_MS = 5000,
     REFUSED_LEAST_MS = 2000, /* less, and librdkafka still has the old answer at hand */
     REFUSED_MOST_MS = 30000,
+    REFUSED_EACH_MS =
+        5, /* and so much more for each topic that is refused: all together try 200 times a second */
+    LOOK_AGAIN_MS = 1000,
 };
 
-/* ---- streams ---- */
-
-static uint64_t hash_stream(const struct client *client, struct span name)
-{
-    uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)(uintptr_t)client;
-
-    for (size_t i = 0; i < name.size; i++)
-        hash = (hash ^ (unsigned char)name.data[i]) * 0x100000001b3u;
-    return hash ^ hash >> 32;
-}
-
-static void free_idle_streams(struct lane *lane, bool all)
-{
-    for (size_t i = 0; i < STREAM_BUCKETS; i++)
-        for (struct stream **link = &lane->streams.bucket[i]; *link;) {
-            struct stream *stream = *link;
-
-            if (!all && (stream->in_flight > 0 || stream->waiting)) {
-                link = &stream->next;
-                continue;
-            }
-            *link = stream->next;
-            free(stream->spool.queues);
-            free(stream);
-            lane->streams.count--;
-        }
-    for (size_t i = 0; i < lane->action_count; i++)
-        lane->actions[i].last = NULL;
-}
-
-struct stream *dispatch_stream(struct lane *lane, struct lane_action *action, struct span name)
-{
-    struct stream *stream = action->last;
-
-    if (stream && span_equal(stream->name, name))
-        return stream;
-    uint64_t hash = hash_stream(action->client, name);
-    for (stream = lane->streams.bucket[hash % STREAM_BUCKETS]; stream; stream = stream->next)
-        if (stream->hash == hash && stream->client == action->client && span_equal(stream->name, name))
-            return action->last = stream;
-
-    if (lane->streams.count >= lane->streams.idle_most) {
-        free_idle_streams(lane, false);
-        lane->streams.idle_most = lane->streams.count + STREAM_IDLE_MOST;
-    }
-    stream = calloc(1, sizeof *stream + name.size + 1);
-    if (!stream)
-        return NULL;
-    stream->client = action->client;
-    stream->hash = hash;
-    if (name.size > 0)
-        memcpy(stream->text, name.data, name.size);
-    stream->name = (struct span){stream->text, name.size};
-    if (lane->spool.port) /* it may have been here before, and what it delivered be on the disk still */
-        stream->spool.after = store_numbers(lane->options.store, 0) - 1;
-    stream->next = lane->streams.bucket[hash % STREAM_BUCKETS];
-    lane->streams.bucket[hash % STREAM_BUCKETS] = stream;
-    lane->streams.count++;
-    return action->last = stream;
-}
-
-static void wake_at(struct lane *lane, int64_t due_ms)
-{
-    if (due_ms < lane->streams.due_ms)
-        lane->streams.due_ms = due_ms;
-}
-
-void dispatch_make_wait(struct lane *lane, struct stream *stream, int64_t due_ms)
-{
-    stream->due_ms = due_ms;
-    wake_at(lane, due_ms);
-    if (stream->waiting)
-        return;
-    stream->waiting = true;
-    stream->next_waiting = lane->streams.waiting;
-    lane->streams.waiting = stream;
-}
+/* ---- when to try again ---- */
 
 static void back_off(struct lane *lane, struct stream *stream, bool refused)
 {
@@ -108,7 +33,10 @@ static void back_off(struct lane *lane, struct stream *stream, bool refused)
     for (unsigned i = 0; i < stream->attempts && wait < most; i++)
         wait *= 2;
     stream->attempts++;
-    dispatch_make_wait(lane, stream, lane->now_ms + (wait < most ? wait : most));
+    wait = wait < most ? wait : most;
+    if (refused)
+        wait += (int64_t)lane->streams.refused * REFUSED_EACH_MS;
+    dispatch_make_wait(lane, stream, lane->now_ms + wait);
 }
 
 static void say_refused(struct lane *lane, struct stream *stream, const char *why)
@@ -118,6 +46,7 @@ static void say_refused(struct lane *lane, struct stream *stream, const char *wh
     if (stream->refused)
         return;
     stream->refused = true;
+    lane->streams.refused++;
     if (limiter_allows(&lane->streams.refusals, lane->now_ms, &left_out))
         log_warn(stream->client->target->type->name,
                  "'" SPAN_FMT "' is refused: %s; what is for it waits and is tried again, for as long as "
@@ -166,7 +95,11 @@ static enum sent send_now(struct lane *lane, struct delivery *delivery)
         stream->in_flight++;
         client->in_flight++;
         return SENT_TAKEN;
-    case ACTION_BUSY: dispatch_make_wait(lane, stream, lane->now_ms + BUSY_MS); return SENT_NOT;
+    case ACTION_BUSY:
+        if (!delivery->firing)
+            spool_client_is_full(lane, client);
+        dispatch_make_wait(lane, stream, lane->now_ms + BUSY_MS);
+        return SENT_NOT;
     case ACTION_NOT_YET: back_off(lane, stream, false); return SENT_NOT;
     case ACTION_STREAM:
         say_refused(lane, stream, err->text);
@@ -204,11 +137,12 @@ static enum sent send_or_fail(struct lane *lane, struct delivery *delivery)
     return sent;
 }
 
-static void enqueue(struct stream *stream, struct delivery *delivery)
+static void enqueue(struct lane *lane, struct stream *stream, struct delivery *delivery)
 {
     delivery->next = NULL;
     *(stream->queued ? &stream->queued_last->next : &stream->queued) = delivery;
     stream->queued_last = delivery;
+    spool_has_more(lane, stream);
 }
 
 /* ---- what is not safe yet, the oldest first ---- */
@@ -306,7 +240,7 @@ void dispatch(struct lane *lane, struct firing *firing, struct lane_action *acti
     if (!delivery->stream->waiting && spool_takes(lane, delivery->stream))
         spool_stream(lane, delivery->stream, NULL);
     if (delivery->stream->waiting || send_or_fail(lane, delivery) == SENT_NOT)
-        enqueue(delivery->stream, delivery);
+        enqueue(lane, delivery->stream, delivery);
 }
 
 bool dispatch_row(struct lane *lane, struct lane_action *action, struct stream *stream,
@@ -339,8 +273,9 @@ static void one_less(struct lane *lane, const struct delivery *delivery)
 
     spool_answered(delivery);
     stream->client->in_flight--;
-    if ((--stream->in_flight == 0 && stream->waiting) || stream->spool.on)
-        wake_at(lane, stream->due_ms);
+    if (--stream->in_flight == 0 || stream->spool.on)
+        stream_wake(lane, stream, stream->due_ms);
+    spool_next_reader(lane, stream->client);
 }
 
 static void client_moves(struct lane *lane, struct client *client)
@@ -364,6 +299,7 @@ void dispatch_delivered(struct lane *lane, struct delivery *delivery)
     client_moves(lane, stream->client);
     if (stream->refused) {
         stream->refused = false;
+        lane->streams.refused--;
         log_info(stream->client->target->type->name, "'" SPAN_FMT "' is accepted again",
                  SPAN_ARG(stream->name));
     }
@@ -488,36 +424,45 @@ static bool send_queue(struct lane *lane, struct stream *stream)
     return true;
 }
 
+/* When to look at it again if nothing happens to it. */
+static int64_t next_look(const struct lane *lane, const struct stream *stream)
+{
+    if (stream->spool.on) /* what happens wakes it; this is for a time that has come, or something missed */
+        return stream->due_ms > lane->now_ms
+                   ? stream->due_ms
+                   : lane->now_ms + LOOK_AGAIN_MS + (int64_t)lane->streams.waiting_count;
+    return stream->returned && stream->in_flight > 0 ? INT64_MAX : stream->due_ms;
+}
+
 void dispatch_waiting(struct lane *lane)
 {
-    if (lane->now_ms < lane->streams.due_ms)
-        return;
-    lane->streams.due_ms = INT64_MAX;
-    for (struct stream **link = &lane->streams.waiting; *link;) {
-        struct stream *stream = *link;
+    struct stream *stream;
 
+    while ((stream = stream_due(lane))) {
         if ((may_go(lane, stream) && send_queue(lane, stream)) ||
             (!stream->queued && !stream->returned && !stream->spool.on)) {
-            *link = stream->next_waiting;
-            stream->waiting = false;
+            stream_rest(lane, stream);
             continue;
         }
-        if (stream->spool.on) /* an answer wakes it; this is for one that was missed */
-            wake_at(lane, stream->due_ms > lane->now_ms ? stream->due_ms : lane->now_ms + CLOSED_MS);
-        else if (!stream->returned || stream->in_flight == 0)
-            wake_at(lane, stream->due_ms);
-        link = &stream->next_waiting;
+        const int64_t next_ms = next_look(lane, stream);
+        stream_wake(lane, stream, next_ms > lane->now_ms ? next_ms : lane->now_ms + 1);
     }
 }
 
 void dispatch_client_opened(struct lane *lane, const struct client *client)
 {
-    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting)
-        if (stream->client == client) {
-            stream->due_ms = lane->now_ms;
-            stream->attempts = 0;
-        }
-    lane->streams.due_ms = lane->now_ms;
+    int64_t refused_ms = lane->now_ms; /* not all of those at once */
+
+    for (size_t i = 0; i < lane->streams.waiting_count; i++) {
+        struct stream *stream = lane->streams.waiting[i];
+
+        if (stream->client != client)
+            continue;
+        stream->attempts = 0;
+        stream->due_ms = stream->refused ? refused_ms : lane->now_ms;
+        refused_ms += stream->refused ? REFUSED_EACH_MS : 0;
+    }
+    streams_wake_all(lane);
 }
 
 static void forget(struct lane *lane, struct delivery **link)
@@ -536,23 +481,14 @@ static void forget(struct lane *lane, struct delivery **link)
 
 void dispatch_forget_resent(struct lane *lane)
 {
-    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting) {
+    for (size_t i = 0; i < lane->streams.waiting_count; i++) {
+        struct stream *stream = lane->streams.waiting[i];
+
         forget(lane, &stream->returned);
         forget(lane, &stream->queued);
         stream->queued_last = stream->queued;
         while (stream->queued_last && stream->queued_last->next)
             stream->queued_last = stream->queued_last->next;
     }
-    lane->streams.due_ms = lane->now_ms; /* some have nothing left */
-}
-
-void dispatch_init(struct lane *lane)
-{
-    lane->streams.due_ms = INT64_MAX;
-    lane->streams.idle_most = STREAM_IDLE_MOST;
-}
-
-void dispatch_done(struct lane *lane)
-{
-    free_idle_streams(lane, true);
+    streams_wake_all(lane); /* some have nothing left */
 }

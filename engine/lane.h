@@ -81,11 +81,16 @@ struct client {
     atomic_bool in_doubt;                  /* it is away: its secrets may be others now */
     uint64_t epoll_data;
 
-    size_t in_flight;      /* deliveries it has */
-    int64_t delivered_ms;  /* when it last delivered something */
-    bool stalled;          /* what is for it waits on the disk; see spool.h */
-    int64_t probe_ms;      /* then: when to try a topic of which it has nothing */
-    int64_t strange_until; /* until then a topic it has not delivered to yet gets no hold */
+    size_t in_flight; /* deliveries it has */
+    size_t reads;     /* of rows for it, under way */
+    /* Its queue was full: no row is read for it until it has `rest` deliveries or fewer, or that late. */
+    size_t rest;
+    int64_t full_until;
+    struct stream_line readers; /* that would read, and may not for one of these reasons */
+    int64_t delivered_ms;       /* when it last delivered something */
+    bool stalled;               /* what is for it waits on the disk; see spool.h */
+    int64_t probe_ms;           /* then: when to try a topic of which it has nothing */
+    int64_t strange_until;      /* until then a topic it has not delivered to yet gets no hold */
 };
 
 struct stream {
@@ -100,8 +105,11 @@ struct stream {
     struct delivery *returned, *queued, *queued_last;
     bool waiting, refused;
     unsigned attempts;
-    int64_t due_ms;
-    struct stream *next_waiting;
+    int64_t due_ms;  /* nothing is sent before */
+    int64_t wake_ms; /* when it is looked at */
+    size_t place;    /* in streams->waiting */
+    struct stream *next_in_line;
+    bool in_line;
     struct stream_spool spool;
     char text[];
 };
@@ -109,10 +117,14 @@ struct stream {
 enum { STREAM_BUCKETS = 1024, STREAM_IDLE_MOST = 4096 };
 
 struct streams {
-    struct stream *bucket[STREAM_BUCKETS];
+    struct stream **buckets, *few[STREAM_BUCKETS];
+    size_t bucket_count;
     size_t count, idle_most; /* beyond that many the idle ones are forgotten */
-    struct stream *waiting;  /* those with something that waits */
-    int64_t due_ms;          /* the earliest of theirs */
+    struct stream **waiting; /* those with something that waits, a heap by wake_ms */
+    size_t waiting_count, waiting_room;
+    int64_t due_ms; /* the earliest wake_ms */
+    size_t refused; /* so many are */
+    uint64_t looks; /* how often one was looked at because it was due: what all of them cost */
     struct limiter refusals;
 };
 
@@ -306,10 +318,6 @@ void dispatch_waiting(struct lane *lane);
 /* Hand a row of the store to its client. False: it did not take it. */
 bool dispatch_row(struct lane *lane, struct lane_action *action, struct stream *stream,
                   const struct action_record *record, int64_t row, bool again);
-/* The stream that records of this name belong to. */
-struct stream *dispatch_stream(struct lane *lane, struct lane_action *action, struct span name);
-/* The stream has something that waits, until `due_ms` at least. */
-void dispatch_make_wait(struct lane *lane, struct stream *stream, int64_t due_ms);
 /* No message waits for it any more: it has lost its firing. */
 void dispatch_is_safe(struct lane *lane, struct delivery *delivery);
 /* It is not needed any more. */
@@ -323,6 +331,20 @@ void dispatch_failed(struct lane *lane, struct delivery *delivery);
 void dispatch_forget_resent(struct lane *lane);
 /* A client was opened: what waits for it may go now. */
 void dispatch_client_opened(struct lane *lane, const struct client *client);
+
+/* streams.c */
+/* The stream that records of this name belong to. */
+struct stream *dispatch_stream(struct lane *lane, struct lane_action *action, struct span name);
+/* The stream has something that waits, until `due_ms` at least. */
+void dispatch_make_wait(struct lane *lane, struct stream *stream, int64_t due_ms);
+/* It is looked at then at the latest, if something waits. */
+void stream_wake(struct lane *lane, struct stream *stream, int64_t at_ms);
+void streams_wake_all(struct lane *lane); /* now */
+/* One that is due: it is looked at again when somebody wakes it. NULL: none is. */
+struct stream *stream_due(struct lane *lane);
+void stream_rest(struct lane *lane, struct stream *stream); /* nothing waits any more */
+void stream_line_up(struct stream_line *line, struct stream *stream);
+void stream_next_in_line(struct lane *lane, struct stream_line *line); /* wakes the first, if there is one */
 void dispatch_init(struct lane *lane);
 void dispatch_done(struct lane *lane);
 

@@ -1,23 +1,14 @@
-/* Which streams are on the disk, and how they come back: see spool.h. */
+/* Which streams are on the disk, and what was there before: see spool.h. */
 #include "lane.h"
-#include "row.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 enum {
-    WINDOW_ROWS = 4000, /* handed to a client at once */
-    WINDOW_BYTES = 4 << 20,
-    PROBE_ROWS = 16,      /* for a topic that is refused */
-    CLIENT_ROWS = 20000,  /* of all streams of a client */
-    PROBE_MS = 5000,      /* and for a client that has stalled: see may_read */
     STRANGE_MS = 60000,   /* see spool_takes */
     LOOK_MS = 1000,       /* has somebody else changed the store? */
-    AGE_MS = 2000,        /* between two looks at what waits for refused topics */
-    READ_AGAIN_MS = 1000, /* after a read that failed */
     SLOW_LEAST_MS = 5000, /* a stream that is slow stays on the disk for that long, */
     SLOW_MOST_MS = 60000, /* twice as long when that was in vain, and so on up to this */
     ROW_MEMORY = 64 << 20,
@@ -76,7 +67,7 @@ static void has_waited_too_long(struct lane *lane, struct stream *stream, const 
         say_stalled(lane, client);
     else
         is_slow_again(lane, of);
-    client->probe_ms = lane->now_ms + PROBE_MS;
+    client->probe_ms = lane->now_ms + SPOOL_PROBE_MS;
     if (overdue->state == DELIVERY_SENT)
         of->hung = overdue;
     of->moved = of->delivered_ms > overdue->born_ms;
@@ -98,7 +89,8 @@ void spool_stream(struct lane *lane, struct stream *stream, const struct deliver
     if (overdue)
         has_waited_too_long(lane, stream, overdue);
     stream->spool.on = true;
-    lane->spool.sweep = true;
+    lane->spool.sweep |= stream->in_flight > 0 || stream->returned;
+    spool_has_more(lane, stream);
     dispatch_make_wait(lane, stream, stream->waiting ? stream->due_ms : lane->now_ms);
 }
 
@@ -123,174 +115,6 @@ void spool_overdue(struct lane *lane)
             lane->spool.sweep = true;
         }
     }
-}
-
-void spool_returned(struct stream *stream, int64_t row)
-{
-    struct stream_spool *of = &stream->spool;
-
-    of->rows++;
-    of->rewound = true;
-    if (row <= of->after)
-        of->after = row - 1;
-}
-
-/* ---- and back ---- */
-
-struct spool_read {
-    struct store_job job; /* first: a job is its read */
-    struct lane *lane;
-    struct stream *stream;
-    uint32_t queues[];
-};
-
-/* New records are better put on the disk than sent, as long as it takes them. */
-static bool stays_on(const struct lane *lane, const struct stream_spool *of)
-{
-    return (of->hung || lane->now_ms < of->slow_until) && lane->spool.put_answer == STORE_DONE;
-}
-
-/* False: it stays where it is, and so do those behind it. */
-static bool hand_over(struct lane *lane, struct stream *stream, const struct store_row *row)
-{
-    const struct spool_queue *queue = &lane->spool.queues[row->queue];
-    struct action_record record;
-    struct err err;
-
-    arena_reset(&lane->spool.arena);
-    if (spool_has_ended(lane, row->number))
-        ; /* it is about to go */
-    else if (row_get_record(row->record, queue->action->action->type, &lane->spool.arena, &record, &err) != 0)
-        spool_row_failed(lane, queue->action, stream, row->number, "DAMAGED", err.text);
-    else if (!dispatch_row(lane, queue->action, stream, &record, row->number,
-                           row->number < lane->spool.first || row->number <= stream->spool.handed))
-        return false;
-    stream->spool.after = row->number;
-    if (row->number > stream->spool.handed)
-        stream->spool.handed = row->number;
-    if (stream->spool.rows > 0)
-        stream->spool.rows--;
-    return true;
-}
-
-static void take_rows(struct lane *lane, struct stream *stream, const struct store_job *job)
-{
-    struct stream_spool *of = &stream->spool;
-    size_t taken = 0, bytes = 0;
-
-    for (; taken < job->result.count; taken++) {
-        if (!hand_over(lane, stream, &job->result.rows[taken]))
-            break;
-        bytes += job->result.rows[taken].record.size;
-    }
-    if (taken < job->result.count || taken >= job->most_rows || bytes >= job->most_bytes) {
-        of->rows = of->rows > 0 ? of->rows : 1; /* there may be more */
-        return;
-    }
-    of->rows = 0;
-    of->landing = of->moved && !stays_on(lane, of);
-}
-
-static void on_read(struct store_job *job)
-{
-    struct spool_read *read = (struct spool_read *)job;
-    struct lane *lane = read->lane;
-    struct stream *stream = read->stream;
-    int64_t due_ms = lane->now_ms;
-
-    lane->spool.jobs--;
-    stream->spool.reading = false;
-    if (job->answer != STORE_DONE)
-        due_ms += READ_AGAIN_MS;
-    else if (!stream->spool.rewound && !lane->spool.closing) /* else it is not what comes next, or too late */
-        take_rows(lane, stream, job);
-    free(job->result.rows);
-    free(read);
-    dispatch_make_wait(lane, stream, stream->due_ms > due_ms ? stream->due_ms : due_ms);
-}
-
-/* It answers nothing, and has something to answer. */
-static bool has_enough(const struct client *client)
-{
-    return client->stalled && client->in_flight > 0;
-}
-
-/* Nothing says that what is handed over would lie there. */
-static bool is_moving(const struct stream *stream)
-{
-    return stream->in_flight > 0 ? stream->spool.moved : !has_enough(stream->client);
-}
-
-static void read_on(struct lane *lane, struct stream *stream)
-{
-    struct stream_spool *of = &stream->spool;
-    struct spool_read *read = calloc(1, sizeof *read + of->queue_count * sizeof(uint32_t));
-
-    if (!read)
-        lane_out_of_memory();
-    for (size_t i = 0; i < of->queue_count; i++)
-        read->queues[i] = of->queues[i].id;
-    read->lane = lane;
-    read->stream = stream;
-    read->job = (struct store_job){
-        .work = STORE_READ,
-        .count = of->queue_count,
-        .queues = read->queues,
-        .after = of->after,
-        .most_rows = stream->refused || !is_moving(stream) ? PROBE_ROWS : WINDOW_ROWS,
-        .most_bytes = WINDOW_BYTES,
-        .done = on_read,
-    };
-    of->reading = true;
-    of->rewound = false;
-    lane->spool.jobs++;
-    store_post(lane->spool.port, &read->job);
-}
-
-/* One window is on its way at most until something of it arrives. A stalled client has enough with what it
- * has; but that may be for a topic, or a part of one, that hangs alone (its partitions have no leader), so
- * now and then some of the others are tried. */
-static bool may_read(struct lane *lane, const struct stream *stream)
-{
-    const struct stream_spool *of = &stream->spool;
-    struct client *client = stream->client;
-
-    if (of->reading || !client->handle || client->in_flight >= CLIENT_ROWS)
-        return false;
-    if (of->rewound) /* those that are delivered must be off the disk, or they are sent again */
-        return stream->in_flight == 0 && spool_post_drops(lane);
-    if (stream->in_flight > WINDOW_ROWS / 2)
-        return false;
-    if (is_moving(stream))
-        return true;
-    if (lane->now_ms < client->probe_ms)
-        return false;
-    client->probe_ms = lane->now_ms + PROBE_MS;
-    return true;
-}
-
-bool spool_step(struct lane *lane, struct stream *stream)
-{
-    struct stream_spool *of = &stream->spool;
-    const struct client *client = stream->client;
-
-    if (of->rows > 0) {
-        if (may_read(lane, stream))
-            read_on(lane, stream);
-        return false;
-    }
-    if (stays_on(lane, of))
-        return false;
-    if (of->moved)
-        of->landing = true;
-    if (of->storing > 0 || of->reading || (stream->in_flight > 0 && !of->moved))
-        return false;
-    if (has_enough(client))
-        return false;
-    if (stream->queued && !of->landing && !of->moved && lane->spool.put_answer == STORE_DONE)
-        return false; /* about to be put */
-    of->on = of->landing = false;
-    return true;
 }
 
 /* ---- what waits from before ---- */
@@ -415,68 +239,6 @@ static void look_again(struct lane *lane)
     look(lane, false);
 }
 
-/* ---- refused for too long ---- */
-
-static void note_size(void *context, const struct store_queue *queue)
-{
-    struct lane *lane = context;
-
-    if (queue->id < lane->spool.queue_count) {
-        lane->spool.queues[queue->id].bytes = queue->bytes;
-        lane->spool.queues[queue->id].oldest_ms = queue->oldest_ms;
-    }
-}
-
-struct refused {
-    struct stream *stream;
-    int64_t bytes, oldest_ms;
-};
-
-static struct refused measure(const struct lane *lane, struct stream *stream)
-{
-    struct refused all = {stream, 0, INT64_MAX};
-
-    for (size_t i = 0; i < stream->spool.queue_count; i++) {
-        const struct spool_queue *queue = &lane->spool.queues[stream->spool.queues[i].id];
-
-        all.bytes += (int64_t)queue->bytes;
-        if (queue->bytes > 0 && queue->oldest_ms < all.oldest_ms)
-            all.oldest_ms = queue->oldest_ms;
-    }
-    return all;
-}
-
-/* One stream at a time: the one with the oldest rows, if they are too old; else, if there are too many, the
- * largest. */
-static void age(struct lane *lane)
-{
-    const struct config *config = lane->options.config;
-    const int64_t half =
-        config->delivery.store_bytes / 2; /* refused topics must not fill the store for all */
-    const int64_t most = config->delivery.refused_bytes < half ? config->delivery.refused_bytes : half;
-    const int64_t before_ms = clock_wall_ms() - config->delivery.refused_ms;
-    struct refused oldest = {NULL, 0, before_ms}, largest = {0};
-    int64_t bytes = 0;
-
-    store_each_queue(lane->options.store, note_size, lane);
-    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting) {
-        if (!stream->refused || !stream->spool.on)
-            continue;
-        struct refused one = measure(lane, stream);
-        bytes += one.bytes;
-        if (stream->in_flight > 0 || stream->spool.reading || stream->spool.storing > 0)
-            continue;
-        if (one.oldest_ms < oldest.oldest_ms)
-            oldest = one;
-        if (one.bytes > largest.bytes)
-            largest = one;
-    }
-    if (oldest.stream)
-        spool_bury_old(lane, oldest.stream, before_ms, 0);
-    else if (bytes > most && largest.stream)
-        spool_bury_old(lane, largest.stream, 0, bytes - most);
-}
-
 /* ---- the loop's ---- */
 
 int64_t spool_work(struct lane *lane)
@@ -489,10 +251,7 @@ int64_t spool_work(struct lane *lane)
     spool_retry_errands(lane);
     spool_put(lane);
     (void)spool_post_drops(lane);
-    if (lane->now_ms >= spool->age_ms && !spool->ageing) {
-        spool->age_ms = lane->now_ms + AGE_MS;
-        age(lane);
-    }
+    spool_age(lane);
     int64_t due = due_of(lane);
     if (due < lane->now_ms) /* they are on their way; else the next try is what is due */
         due = spool->retry_ms > lane->now_ms ? spool->retry_ms : lane->now_ms + LOOK_MS;

@@ -7,6 +7,9 @@
  * time, and handed over; once the disk has no more (*landing*: what comes then waits in memory for the last
  * of them), the stream is live again.
  *
+ * A client whose queue is full, or that has much, is offered no row until it has answered some; the streams
+ * that would read for it stand in line (stream_line).
+ *
  * A row whose report is no is in no client's hands any more. Nothing is read then until the client has none
  * of that stream, and reading starts again at the lowest row: so a row never overtakes another.
  *
@@ -25,14 +28,23 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-enum { SPOOL_RETRY_MS = 1000 }; /* a disk that is full, or fails, is asked again after this */
+enum {
+    SPOOL_RETRY_MS = 1000, /* a disk that is full, or fails, is asked again after this */
+    SPOOL_PROBE_MS = 5000, /* a client that has stalled is given something again after this */
+};
 
+struct client;
 struct delivery;
 struct firing;
 struct lane;
 struct lane_action;
 struct lane_failure;
 struct stream;
+
+/* Streams that wait for their turn at something they share. */
+struct stream_line {
+    struct stream *first, *last;
+};
 
 struct stream_queue {
     uint32_t id;
@@ -54,6 +66,9 @@ struct stream_spool {
     int64_t handed; /* the same, and never goes back */
     struct stream_queue *queues;
     size_t queue_count;
+    bool to_put, touched; /* it is in one of these lists: */
+    struct stream *next_to_put,
+        *next_touched; /* spool.to_put; of those with something in a put that is done */
 };
 
 /* A queue of the store, by its number. */
@@ -90,7 +105,9 @@ struct spool {
     size_t queue_count;
     struct spool_put put;
     struct spool_drops drops;
-    bool sweep;                                  /* records in clients' hands are to be put, too */
+    struct stream *to_put;          /* streams with queued records that may have to be put */
+    struct stream_line after_drops; /* those that read again when what is dropped is on its way */
+    bool sweep;                     /* records in clients' hands are to be put, too */
     enum store_answer put_answer, errand_answer; /* the last ones */
     int64_t retry_ms, errand_retry_ms, look_ms, age_ms;
     uint64_t changes;
@@ -128,6 +145,12 @@ bool spool_takes(const struct lane *lane, const struct stream *stream);
 /* A stream that is on the disk is due: hand rows over. True when it is live again. */
 bool spool_step(struct lane *lane, struct stream *stream);
 
+/* Something was queued, and is to be put if the stream is on the disk. */
+void spool_has_more(struct lane *lane, struct stream *stream);
+/* It takes no more for now: that is worth no further read until it has answered half of what it has. */
+void spool_client_is_full(const struct lane *lane, struct client *client);
+/* It has answered something, or a read for it is done. */
+void spool_next_reader(struct lane *lane, struct client *client);
 /* It is in no client's hands any more. */
 void spool_answered(const struct delivery *delivery);
 /* A row has its final answer, or is in no client's hands any more. */
@@ -156,6 +179,9 @@ bool spool_post_drops(struct lane *lane);
 void spool_put_done(struct lane *lane);
 /* The stream's rows of that action are in queue `id`. 0, or -1: no memory. */
 int spool_know(struct lane *lane, struct stream *stream, struct lane_action *action, uint32_t id);
+
+/* spool_age.c */
+void spool_age(struct lane *lane);
 
 /* spool_errand.c */
 /* Rows that are at their end and on the disk still: a read may find them, and they are passed over. */

@@ -129,13 +129,32 @@ static bool gather_all(struct lane *lane)
     return true;
 }
 
+void spool_has_more(struct lane *lane, struct stream *stream)
+{
+    struct stream_spool *of = &stream->spool;
+
+    if (!of->on || of->to_put)
+        return;
+    of->to_put = true;
+    of->next_to_put = lane->spool.to_put;
+    lane->spool.to_put = stream;
+}
+
 static void gather_queued(struct lane *lane)
 {
-    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting)
-        for (struct delivery *at = stream->queued; at && stream->spool.on && has_room(&lane->spool.put);
-             at = at->next)
-            if (is_to_put(at))
-                add(lane, at);
+    struct stream *stream;
+
+    while ((stream = lane->spool.to_put)) {
+        for (struct delivery *at = stream->queued; at; at = at->next) {
+            if (!is_to_put(at))
+                continue;
+            if (!has_room(&lane->spool.put))
+                return;
+            add(lane, at);
+        }
+        lane->spool.to_put = stream->spool.next_to_put;
+        stream->spool.to_put = false;
+    }
 }
 
 /* A dead letter that is given back may have a higher number than rows that come later, and be read before
@@ -189,18 +208,33 @@ static void prune(struct delivery **link, struct delivery **last, struct lane *l
 }
 
 /* What waits in memory and is a row now, is a row only. */
-static void prune_streams(struct lane *lane)
+static void prune_streams(struct lane *lane, struct stream *touched)
 {
-    for (struct stream *stream = lane->streams.waiting; stream; stream = stream->next_waiting) {
+    for (struct stream *stream = touched; stream; stream = stream->spool.next_touched) {
         struct delivery *ignored;
 
-        if (!stream->spool.on)
-            continue;
         prune(&stream->returned, &ignored, lane, stream, true);
         prune(&stream->queued, &stream->queued_last, lane, stream, false);
-        if (stream->spool.rows > 0)
-            dispatch_make_wait(lane, stream, stream->due_ms);
+        stream->spool.touched = false;
+        stream_wake(lane, stream, stream->due_ms);
     }
+}
+
+/* Those with something in it. While something is being put they wait, so none of them goes meanwhile. */
+static struct stream *touch_streams(const struct spool_put *put)
+{
+    struct stream *first = NULL;
+
+    for (size_t i = 0; i < put->count; i++) {
+        struct stream *stream = put->who[i]->stream;
+
+        if (stream->spool.touched)
+            continue;
+        stream->spool.touched = true;
+        stream->spool.next_touched = first;
+        first = stream;
+    }
+    return first;
 }
 
 static void one_is_done(struct lane *lane, struct delivery *delivery, bool stored)
@@ -242,10 +276,10 @@ static void on_put(struct store_job *job)
         lane->spool.retry_ms = lane->now_ms + SPOOL_RETRY_MS;
         lane->spool.sweep = true;
     }
+    struct stream *touched = touch_streams(put);
     for (size_t i = 0; i < put->count; i++)
         one_is_done(lane, put->who[i], stored);
-    if (stored)
-        prune_streams(lane);
+    prune_streams(lane, touched);
     put->count = 0;
     put->bytes.size = 0;
     if (put->bytes.room > PUT_BYTES / 4) {
@@ -301,7 +335,8 @@ static void on_dropped(struct store_job *job)
         spool_gone(drops->lane, job->numbers[i]);
     drops->lane->spool.jobs--;
     drops->posted = false;
-    drops->lane->streams.due_ms = drops->lane->now_ms; /* a stream may wait for this to be read again */
+    while (drops->lane->spool.after_drops.first)
+        stream_next_in_line(drops->lane, &drops->lane->spool.after_drops);
 }
 
 bool spool_post_drops(struct lane *lane)

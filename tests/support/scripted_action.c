@@ -133,10 +133,19 @@ static void answer(struct action_client *client, enum action_outcome outcome, lo
     }
 }
 
+static bool is_like(struct span topic, const char *pattern)
+{
+    const size_t size = strlen(pattern);
+
+    if (size > 0 && pattern[size - 1] == '*')
+        return topic.size >= size - 1 && memcmp(topic.data, pattern, size - 1) == 0;
+    return size > 0 && span_is(topic, pattern);
+}
+
 static bool is_denied(struct span topic)
 {
     for (size_t i = 0; i < DENIED; i++)
-        if (world.denied[i][0] && span_is(topic, world.denied[i]))
+        if (is_like(topic, world.denied[i]))
             return true;
     return false;
 }

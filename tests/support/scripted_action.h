@@ -8,9 +8,10 @@
  *     take N                                    take N records more, then be BUSY (-1: no limit)
  *     later on | later off                      ACTION_NOT_YET
  *     shut N                                    the next N clients cannot be opened
- *     hang TEXT                                 no answer for records whose payload has TEXT in it; none: all
- * get one deny TOPIC | allow TOPIC                  ACTION_STREAM for records of that topic die the client is
- * DEAD; the next one is a new one ready | away [REASON]                     the state it tells
+ *     hang TEXT | hang                          no answer for records with TEXT in their payload
+ *     deny TOPIC | allow TOPIC                  ACTION_STREAM for records of that topic; TOPIC* is a prefix
+ *     die                                       the client is DEAD; the next one is a new one
+ *     ready | away [REASON]                     the state it tells
  *
  * A number in front of a command means the client of that number alone: "2 ready". Settings that mean
  * something: "refuse.open"; "start.away", a new client is AWAY, not READY; "in.place", update takes them.

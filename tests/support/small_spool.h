@@ -89,7 +89,7 @@ static inline void assert_nothing_is_left(const struct small_lane *small)
     assert_int_equal(lane->unsafe_count, 0);
     assert_null(lane->unsafe);
     assert_int_equal(lane->batch->open, 0);
-    assert_null(lane->streams.waiting);
+    assert_int_equal(lane->streams.waiting_count, 0);
     assert_int_equal(figures().rows, 0);
     assert_int_equal(small_count(small, COUNT_begun) + small_count(small, COUNT_recovered),
                      small_count(small, COUNT_delivered) + small_count(small, COUNT_error_action) +
@@ -100,7 +100,8 @@ static inline void assert_nothing_is_left(const struct small_lane *small)
 /* What waits is delivered until nothing waits any more. */
 static inline void deliver_all(struct small_lane *small)
 {
-    for (int i = 0; i < 200 && (small->lane->deliveries.used > 0 || small->lane->streams.waiting); i++) {
+    for (int i = 0; i < 200 && (small->lane->deliveries.used > 0 || small->lane->streams.waiting_count > 0);
+         i++) {
         scripted_command("deliver 0");
         small_turn(small, LONG);
         small_disk(small);
