@@ -193,7 +193,8 @@ struct lane_action {
     int place; /* in the rule, or STORE_ERROR_ACTION */
     struct client *client;
     size_t field_count;
-    struct stream *last; /* the stream of its last record: most actions have one topic */
+    struct stream *last;                /* the stream of its last record: most actions have one topic */
+    struct limiter complaints, misfits; /* of records that failed for good; of templates */
 };
 
 struct lane_rule {
@@ -203,7 +204,7 @@ struct lane_rule {
     struct lane_action *error_action; /* NULL: none */
     bool asks;                        /* it computes ids of secrets from messages */
     bool traced;                      /* rule or error action calls traceid() */
-    struct limiter complaints;
+    struct limiter complaints;        /* of its statement */
     struct rule_counters counters;
 };
 

@@ -113,21 +113,31 @@ bool settle_is_resent(const struct lane *lane, const struct firing *firing)
            firing->epoch < lane->resent_before;
 }
 
+/* What has nothing to do with each other must not keep each other out of the log. */
+static struct limiter *limiter_of(struct lane_rule *rule, const struct lane_failure *failure)
+{
+    if (!failure->action)
+        return &rule->complaints;
+    return failure->of_rule ? &failure->action->misfits : &failure->action->complaints;
+}
+
 static void complain(struct lane *lane, struct lane_rule *rule, const char *what,
                      const struct lane_failure *failure)
 {
     const struct span stream = failure->stream;
+    const char *code = failure->code ? failure->code : "";
     uint64_t left_out;
     char more[64] = "";
 
-    if (!limiter_allows(&rule->complaints, lane->now_ms, &left_out))
+    if (!limiter_allows(limiter_of(rule, failure), lane->now_ms, &left_out))
         return;
     if (left_out > 0)
         (void)snprintf(more, sizeof more, " (and %llu more since the last line)",
                        (unsigned long long)left_out);
-    log_error("rule", "%s: %s%s" SPAN_FMT "%s failed for good: %s; %s%s", rule->rule->name, what,
-              stream.size ? " to '" : "", SPAN_ARG(stream), stream.size ? "'" : "", failure->text,
-              is_kept(lane, failure) ? "kept as a dead letter" : "dropped", more);
+    log_error("rule", "%s: %s%s" SPAN_FMT "%s failed for good%s%s%s: %s; %s%s", rule->rule->name, what,
+              stream.size ? " to '" : "", SPAN_ARG(stream), stream.size ? "'" : "", code[0] ? " (" : "", code,
+              code[0] ? ")" : "", failure->text, is_kept(lane, failure) ? "kept as a dead letter" : "dropped",
+              more);
 }
 
 void settle_close(struct lane *lane, struct firing *firing)
@@ -161,16 +171,20 @@ static void lose_report(struct lane *lane, struct firing *firing, const struct l
     settle_close(lane, firing);
 }
 
-/* For the report. One that does not fit in memory is left out of it. */
+/* For the report, where an action's code stands in front of its sentence. One that does not fit in memory is
+ * left out of it. */
 static void note_failure(struct lane *lane, struct firing *firing, const struct lane_failure *of)
 {
     struct failure *failure = batch_alloc(lane, firing->batch, sizeof *failure);
+    const bool has_code = !of->of_rule && of->code && of->code[0];
+    char text[sizeof lane->err.text + 64];
 
     if (!failure)
         return;
+    (void)snprintf(text, sizeof text, "%s%s%s", has_code ? of->code : "", has_code ? ": " : "", of->text);
     *failure =
         (struct failure){of->action ? of->action->action : NULL, copy_in(lane, firing->batch, of->stream),
-                         copy_in(lane, firing->batch, span_of(of->text)), NULL};
+                         copy_in(lane, firing->batch, span_of(text)), NULL};
     *firing->failures_end = failure;
     firing->failures_end = &failure->next;
 }
@@ -272,15 +286,12 @@ static void take_delivered(struct lane *lane, struct delivery *delivery)
 static void take_failed(struct lane *lane, struct delivery *delivery, const struct action_result *result)
 {
     struct firing *firing = delivery->firing;
-    char text[sizeof lane->err.text];
     const struct lane_failure failure = {.action = delivery->action,
                                          .stream = delivery->stream->name,
                                          .code = result->code,
-                                         .text = text,
+                                         .text = result->text ? result->text : "",
                                          .record = &delivery->record};
 
-    (void)snprintf(text, sizeof text, "%s%s%s", result->code ? result->code : "", result->code ? ": " : "",
-                   result->text ? result->text : "");
     dispatch_failed(lane, delivery);
     if (!firing) {
         spool_row_failed(lane, delivery->action, delivery->stream, delivery->row, failure.code, failure.text);

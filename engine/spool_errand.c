@@ -253,13 +253,15 @@ void spool_miss(struct lane *lane, struct firing *firing, const struct lane_fail
 
 static void complain(struct spool_errand *errand)
 {
-    struct lane_rule *rule = errand->action->rule;
+    const struct span code = errand->job.code;
     uint64_t left_out;
 
-    if (limiter_allows(&rule->complaints, errand->lane->now_ms, &left_out))
-        log_error("rule", "%s: %s to '" SPAN_FMT "' failed for good: " SPAN_FMT "; kept as a dead letter",
-                  rule->rule->name, errand->action->action->type_name, SPAN_ARG(errand->name),
-                  SPAN_ARG(errand->job.reason));
+    if (limiter_allows(&errand->action->complaints, errand->lane->now_ms, &left_out))
+        log_error("rule",
+                  "%s: %s to '" SPAN_FMT "' failed for good%s" SPAN_FMT "%s: " SPAN_FMT
+                  "; kept as a dead letter",
+                  errand->action->rule->rule->name, errand->action->action->type_name, SPAN_ARG(errand->name),
+                  code.size ? " (" : "", SPAN_ARG(code), code.size ? ")" : "", SPAN_ARG(errand->job.reason));
 }
 
 static void on_buried(struct store_job *job)
@@ -314,9 +316,11 @@ static void on_fetched(struct store_job *job)
     if (!is_done(errand))
         return;
     const struct store_row *row = job->result.count ? &job->result.rows[0] : NULL;
+    char code[64];
+    (void)snprintf(code, sizeof code, SPAN_FMT, SPAN_ARG(errand->job.code));
     const struct lane_failure failure = {.action = errand->action,
                                          .stream = errand->name,
-                                         .code = "",
+                                         .code = code,
                                          .text = errand->job.reason.size ? errand->job.reason.data : ""};
     arena_reset(&lane->spool.arena);
     bool reported = row && row->origin.data &&

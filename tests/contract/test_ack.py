@@ -211,9 +211,25 @@ def final_failure_is_dropped_and_said(cleanup):
     stage.link.quiet()
     stage.engine.say("deliver 1")
     stage.link.pubacks([1, 2])
-    stage.engine.wait_said("heat: kafka to 'readings' failed for good: TOO_LARGE: the test says so; dropped")
+    stage.engine.wait_said("heat: kafka to 'readings' failed for good (TOO_LARGE): the test says so; dropped")
     counters = stage.engine.counters()
     assert counters["begun"] == 2 and counters["delivered"] == 1 and counters["dropped"] == 1, counters
+
+
+def a_failing_statement_does_not_hide_a_failing_delivery(cleanup):
+    fails = "CASE %s WHEN 0 THEN get_secret(topic(2), 'SecretString', '') ELSE 'x' END"  # no such id is allowed
+    document = rule(f"SELECT {fails % 'n'} AS n FROM 'plant/#'")
+    document["actions"] += [{"kafka": {"topic": f"${{{fails % 'm'}}}", "clientProperties": {}}}, {"kafka": {"topic": "third", "clientProperties": {}}}]
+    stage = Stage(cleanup, rules={"heat": document})
+    for mid, payload in enumerate((b'{"n":0,"m":1}', b'{"n":0,"m":1}', b'{"n":1,"m":0}', b'{"n":1,"m":0}'), 1):
+        stage.link.publish("plant/7", payload, mid=mid)
+    assert [record[1] for record in stage.engine.records(4)] == ["readings", "third"] * 2
+    stage.engine.say("fail 4")
+    stage.link.pubacks([1, 2, 3, 4])
+    stage.engine.wait_said("heat: the statement failed for good (SQL): ")
+    stage.engine.wait_said("heat: kafka failed for good (TEMPLATE): ")
+    stage.engine.wait_said("heat: kafka to 'readings' failed for good (TOO_LARGE): the test says so; dropped")
+    stage.engine.wait_said("heat: kafka to 'third' failed for good (TOO_LARGE): the test says so; dropped")
 
 
 def error_action_must_be_safe_too(cleanup):
@@ -256,7 +272,7 @@ def failed_error_action_is_dropped_and_said(cleanup):
     stage = Stage(cleanup, rules={"heat": rule("SELECT n FROM 'plant/#'", "bad", error="bad")})
     stage.publish(1, 1)
     stage.link.pubacks([1])
-    stage.engine.wait_said("heat: its error action to 'bad' failed for good: the topic is bad; dropped")
+    stage.engine.wait_said("heat: its error action to 'bad' failed for good (NOT_ACCEPTED): the topic is bad; dropped")
     assert stage.engine.counters()["dropped"] == 1
 
 
