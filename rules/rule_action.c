@@ -42,6 +42,24 @@ static void read_text(struct action_reader *in, const struct doc_node *node, siz
     }
 }
 
+/* What stands around the expressions is in every record: a text that the type can never take is found here.
+ */
+static void check_parts(struct action_reader *in, const struct doc_node *node, size_t row)
+{
+    const struct action_type *type = in->action->type;
+    struct span literal;
+    struct err err = {0};
+    size_t at = 0;
+
+    while (type->check_part && (literal = sql_template_literal(in->action->fields[row], &at)).data) {
+        if (type->check_part(row, literal, &err) == 0)
+            continue;
+        reader_error(in->reader, node, ERR_VALUE, "%s", err.text);
+        in->failed = true;
+        return;
+    }
+}
+
 /* A string, or for people who forget the quotes of a number field a number. NULL: reported. */
 static struct sql_template *read_template(struct action_reader *in, const struct doc_node *node,
                                           bool is_number)
@@ -146,6 +164,8 @@ static void read_fields(struct action_reader *in)
             in->action->fields[row] = read_template(in, node, field->is_number);
             if (in->action->fields[row])
                 in->constants[row] = sql_template_constant(in->action->fields[row]);
+            if (in->action->fields[row] && !in->constants[row].data)
+                check_parts(in, node, row);
             break;
         case ACTION_PAIRS: read_pairs(in, node, field); break;
         case ACTION_SETTINGS:
@@ -191,12 +211,36 @@ static const char *type_name(const void *context, size_t index)
     return index < count ? reader->options->types[index]->name : aws_action_name(NULL, index - count);
 }
 
+/* Names are exact, as in AWS. "Kafka" is a slip and no other action. */
+static bool is_built_but_for_case(const struct reader *reader, struct span name)
+{
+    for (size_t i = 0; reader->options->types[i]; i++)
+        if (span_is_nocase(name, reader->options->types[i]->name))
+            return true;
+    return false;
+}
+
+static void refuse_unknown(struct reader *reader, const struct doc_node *member)
+{
+    const char *near = nearest(member->key, type_name, reader);
+    struct buf known = BUF_INIT;
+
+    for (size_t i = 0; reader->options->types[i]; i++)
+        buf_format(&known, "%s%s", i ? ", " : "", reader->options->types[i]->name);
+    if (near)
+        reader_key_error(reader, member, ERR_NAME,
+                         "there is no action \"" SPAN_FMT "\": did you mean \"%s\"?", SPAN_ARG(member->key),
+                         near);
+    else
+        reader_key_error(reader, member, ERR_NAME, "there is no action \"" SPAN_FMT "\"; built here: %s",
+                         SPAN_ARG(member->key), known.data ? known.data : "none");
+    buf_done(&known);
+}
+
 /* An action that is not built here. True: the rule lives on without it. */
 static bool read_unknown(struct reader *reader, const struct doc_node *member, bool is_error_action)
 {
-    const char *near;
-
-    if (aws_action_known(member->key)) {
+    if (aws_action_known(member->key) && !is_built_but_for_case(reader, member->key)) {
         if (is_error_action) {
             reader_warn(reader, member,
                         "the AWS action \"" SPAN_FMT
@@ -218,10 +262,7 @@ static bool read_unknown(struct reader *reader, const struct doc_node *member, b
                          SPAN_ARG(member->key));
         return false;
     }
-    near = nearest(member->key, type_name, reader);
-    reader_key_error(reader, member, ERR_NAME, "there is no action \"" SPAN_FMT "\"%s%s%s",
-                     SPAN_ARG(member->key), near ? ": did you mean \"" : "", near ? near : "",
-                     near ? "\"?" : "");
+    refuse_unknown(reader, member);
     return false;
 }
 

@@ -46,9 +46,20 @@ static bool is_rule_file(const char *name)
     return name[0] != '.' && dot && (!strcmp(dot, ".json") || !strcmp(dot, ".yaml") || !strcmp(dot, ".yml"));
 }
 
+/* Somebody thinks that this is a rule: "heat", which has no ending, or "heat.JSON". What has another ending
+ * was put aside on purpose (heat.json.off). */
+static bool is_overlooked(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    if (name[0] == '.' || is_rule_file(name))
+        return false;
+    return !dot || !strcasecmp(dot, ".json") || !strcasecmp(dot, ".yaml") || !strcasecmp(dot, ".yml");
+}
+
 static int choose(const struct dirent *entry)
 {
-    return is_rule_file(entry->d_name);
+    return is_rule_file(entry->d_name) || is_overlooked(entry->d_name);
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b)
@@ -100,6 +111,13 @@ static size_t stem(const char *name)
     return (size_t)(strrchr(name, '.') - name);
 }
 
+static bool is_file(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 /* The neighbour in the sorted list is not enough: "a.json", "a.x.json", "a.yaml". */
 static bool is_twin(struct dirent *const *entries, int count, int index)
 {
@@ -109,10 +127,18 @@ static bool is_twin(struct dirent *const *entries, int count, int index)
         for (int i = index + step; i >= 0 && i < count; i += step) {
             if (strncmp(entries[i]->d_name, entries[index]->d_name, size) != 0)
                 break;
-            if (stem(entries[i]->d_name) == size)
+            if (is_rule_file(entries[i]->d_name) && stem(entries[i]->d_name) == size)
                 return true;
         }
     }
+    return false;
+}
+
+static bool has_rules(struct dirent *const *entries, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (is_rule_file(entries[i]->d_name))
+            return true;
     return false;
 }
 
@@ -130,6 +156,12 @@ static bool load_folder(const char *path, struct dirent **entries, int count, st
         if (size < 0 || (size_t)size >= sizeof file) {
             report_error(report, path, NULL, (struct pos){0, 0}, "the path of %s is too long",
                          entries[i]->d_name);
+            continue;
+        }
+        if (is_overlooked(entries[i]->d_name)) {
+            if (is_file(file))
+                report_warn(report, file, NULL, (struct pos){0, 0},
+                            "not read: the name of a rule's file ends in .json, .yaml or .yml");
             continue;
         }
         if (is_twin(entries, count, i)) {
@@ -190,7 +222,7 @@ struct rule_set *rule_set_load(const char *path, const struct rule_options *opti
         report_err(report, path, &err);
         done = false;
     } else if (S_ISDIR(info.st_mode)) {
-        if (count == 0)
+        if (!has_rules(entries, count))
             report_warn(report, path, NULL, (struct pos){0, 0},
                         "no rules here: no file ends in .json, .yaml or .yml");
         done = load_folder(path, entries, count, set, options, shared, report);

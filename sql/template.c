@@ -139,6 +139,17 @@ struct span sql_template_constant(const struct sql_template *tmpl)
     return (struct span){NULL, 0};
 }
 
+struct span sql_template_literal(const struct sql_template *tmpl, size_t *at)
+{
+    while (*at < tmpl->count) {
+        const struct part *part = &tmpl->parts[(*at)++];
+
+        if (part->literal.data)
+            return part->literal;
+    }
+    return (struct span){NULL, 0};
+}
+
 bool sql_template_computes_secrets(const struct sql_template *tmpl)
 {
     for (size_t i = 0; i < tmpl->count; i++)

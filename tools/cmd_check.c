@@ -59,9 +59,9 @@ static void check_path(const char *path, const struct surroundings *around, stru
 
     if (!set)
         return;
-    if (set->count == 0 && report->errors == 0)
+    if (set->count > 0 && load_runnable(set) == 0 && around->config)
         report_warn(report, path, NULL, (struct pos){0, 0},
-                    "there are no rules here (*.json, *.yaml, *.yml)");
+                    "every rule here is disabled: there is nothing to run");
     check_rules(set, around, report);
     rule_set_free(set);
 }

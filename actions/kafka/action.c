@@ -45,6 +45,16 @@ static void kafka_check(const struct span *constants, const struct action_settin
     settings_done(&settings);
 }
 
+static int kafka_check_part(size_t field, struct span literal, struct err *err)
+{
+    switch (field) {
+    case FIELD_TOPIC: return record_check_topic_part(literal, err);
+    case FIELD_PARTITION: return record_check_digits(literal, "partition", err);
+    case FIELD_TIMESTAMP: return record_check_digits(literal, "timestamp", err);
+    default: return 0;
+    }
+}
+
 static int kafka_identity(const struct action_settings *in, struct buf *out, struct err *err)
 {
     struct settings settings;
@@ -79,6 +89,7 @@ const struct action_type kafka_action_type = {
     .name = "kafka",
     .fields = kafka_fields,
     .check = kafka_check,
+    .check_part = kafka_check_part,
     .describe = describe,
     .identity = kafka_identity,
     .open = client_open,

@@ -44,6 +44,29 @@ int record_check_topic(struct span topic, struct err *err)
     return 0;
 }
 
+int record_check_topic_part(struct span part, struct err *err)
+{
+    for (size_t i = 0; i < part.size; i++)
+        if (!topic_byte((unsigned char)part.data[i]))
+            return err_set(
+                err, ERR_VALUE,
+                "'%.*s' cannot stand in a Kafka topic: letters, digits, '.', '_' and '-' are allowed",
+                (int)(part.size < 40 ? part.size : 40), part.data);
+    if (part.size > TOPIC_MAX)
+        return err_set(err, ERR_VALUE, "%zu bytes and more in a Kafka topic; %d is the most", part.size,
+                       TOPIC_MAX);
+    return 0;
+}
+
+int record_check_digits(struct span part, const char *what, struct err *err)
+{
+    for (size_t i = 0; i < part.size; i++)
+        if (part.data[i] < '0' || part.data[i] > '9')
+            return err_set(err, ERR_VALUE, "'%.*s' cannot stand in a %s: digits alone can",
+                           (int)(part.size < 40 ? part.size : 40), part.data, what);
+    return 0;
+}
+
 /* Digits alone: no sign, no blanks, no fraction. */
 static bool read_digits(struct span text, int64_t most, int64_t *number)
 {

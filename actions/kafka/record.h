@@ -34,6 +34,9 @@ int record_read(struct record *record, const struct action_record *in, struct er
 
 /* Kafka's rule: 1 to 249 of [A-Za-z0-9._-], not "." or "..". 0 or -1 with `err`. */
 int record_check_topic(struct span topic, struct err *err);
+/* Can this text be in a topic, beside others? And in what consists of digits: a "partition"? The same. */
+int record_check_topic_part(struct span part, struct err *err);
+int record_check_digits(struct span part, const char *what, struct err *err);
 int record_check_partition(struct span text, int32_t *partition, struct err *err);
 int record_check_timestamp(struct span text, int64_t *timestamp_ms, struct err *err);
 

@@ -77,6 +77,33 @@ aws ', region: eu-west-1, regoin: x'
 HOME=/nonexistent try 2 'bytes: ok, 1 action, topic raw/#' 'aws.yaml: 5:[0-9]+: secrets backend "store": a backend of type aws has no option "regoin": did you mean "region"' check -c "$scratch/aws.yaml"
 aws ', region: eu-west-1, endpoint: "http://elsewhere"'
 HOME=/nonexistent try 2 'bytes: ok, 1 action, topic raw/#' 'aws.yaml: 5:[0-9]+: secrets backend "store": endpoint: http:// would send' check -c "$scratch/aws.yaml"
+# A topic that no record can have is found in the constant parts of a template.
+part() { # FIELDS
+    printf "sql: SELECT * FROM 'a/+'\nactions:\n  - kafka: {%s, clientProperties: {bootstrap.servers: 'k:9092', security.protocol: PLAINTEXT}}\n" "$1" >"$scratch/part.yaml"
+}
+part "topic: 'plant/\${x}'"
+try 2 '' "part.yaml: actions\[0\].kafka.topic: 3:20: 'plant/' cannot stand in a Kafka topic: letters, digits, '.', '_' and '-' are allowed" check "$scratch/part.yaml"
+part "topic: '\${x}.my topic.\${y}'"
+try 2 '' "'.my topic.' cannot stand in a Kafka topic" check "$scratch/part.yaml"
+part "topic: t, partition: 'p\${x}'"
+try 2 '' "kafka.partition: 3:[0-9]+: 'p' cannot stand in a partition: digits alone can" check "$scratch/part.yaml"
+part "topic: '\${x}.y-\${z}', partition: '1\${x}', key: 'a/\${x}'"
+try 0 'part: ok, 1 action, topic a/+' 'PLAINTEXT' check "$scratch/part.yaml"
+# A file that is overlooked is told of, one that was put aside is not.
+mkdir "$scratch/beside" "$scratch/beside/folder"
+cp bytes.yaml "$scratch/beside/"
+cp bytes.yaml "$scratch/beside/bytes"
+cp bytes.yaml "$scratch/beside/heat.YAML"
+cp bytes.yaml "$scratch/beside/cold.yaml.off"
+try 0 'bytes: ok, 1 action, topic raw/#' 'warning: [^ ]*beside/heat.YAML: not read: the name' check "$scratch/beside"
+try 0 'bytes: ok, 1 action, topic raw/#' 'warning: [^ ]*beside/bytes: not read: the name' check "$scratch/beside"
+[ "$("$TOPICRULE" check "$scratch/beside" 2>&1 | grep -c 'not read')" = 2 ] || {
+    echo "FAIL: other files are told of too"
+    failed=$((failed + 1))
+}
+printf '{"sql": "SELECT * FROM %sa/b%s", "ruleDisabled": true, "actions": []}' "'" "'" >"$scratch/beside/bytes.yaml"
+printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: beside\n' >"$scratch/off.yaml"
+try 0 'bytes: ok, disabled, 0 actions, topic a/b' 'every rule here is disabled: there is nothing to run' check -c "$scratch/off.yaml"
 mkdir "$scratch/none"
 printf 'mqtt: {url: "mqtt://broker:1883"}\nrules: none\n' >"$scratch/empty.yaml"
 try 0 '' 'no rules here' check -c "$scratch/empty.yaml"

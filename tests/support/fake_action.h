@@ -63,7 +63,15 @@ static void fake_check(const struct span *constants, const struct action_setting
         report_error(report, NULL, "topic", (struct pos){0, 0}, "a topic has no /");
 }
 
-static const struct action_type fake_kafka = {.name = "kafka", .fields = fake_fields, .check = fake_check};
+static int fake_check_part(size_t field, struct span literal, struct err *err)
+{
+    if (field == FAKE_TOPIC && memchr(literal.data, '/', literal.size))
+        return err_set(err, ERR_VALUE, "a topic has no /");
+    return 0;
+}
+
+static const struct action_type fake_kafka = {
+    .name = "kafka", .fields = fake_fields, .check = fake_check, .check_part = fake_check_part};
 static const struct action_type *const fake_types[] = {&fake_kafka, NULL};
 
 #endif

@@ -151,6 +151,10 @@ struct action_type {
     void (*check)(const struct span *constants, const struct action_settings *settings, bool release,
                   struct report *report);
 
+    /* Can `literal`, which stands beside the expressions of a template, be in a value of that field? -1 with
+     * `err`: never, so every record would fail. NULL: anything can. */
+    int (*check_part)(size_t field, struct span literal, struct err *err);
+
     /* The client that these settings make, as "name" -> "value" lines for people; secrets are masked as
      * "****". Writes one JSON object. */
     void (*describe)(const struct action_settings *settings, struct buf *out);

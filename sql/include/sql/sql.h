@@ -114,6 +114,8 @@ void sql_template_free(struct sql_template *tmpl);
 
 /* The text, if there is no expression in it; else data NULL. Borrowed. */
 struct span sql_template_constant(const struct sql_template *tmpl);
+/* The next text between its expressions, borrowed; data NULL: no more. `*at` is 0 at first. */
+struct span sql_template_literal(const struct sql_template *tmpl, size_t *at);
 bool sql_template_calls(const struct sql_template *tmpl, const char *name);
 /* True if the result depends on nothing but constants and get_secret: such a template may stand where no
  * message is at hand (client properties, configuration). */

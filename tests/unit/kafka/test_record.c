@@ -36,6 +36,16 @@ static void topic_row(void **state)
     assert_int_equal(record_check_topic(span_of(row->topic), &err) == 0, row->good);
 }
 
+/* A part of a template may be what a whole name may not: a dot, or nothing. */
+static void topic_part_row(void **state)
+{
+    const struct topic_row *row = *state;
+    struct err err = {0};
+    bool is_fine_in_part = row->good || row->topic[0] == '\0' || row->topic[0] == '.';
+
+    assert_int_equal(record_check_topic_part(span_of(row->topic), &err) == 0, is_fine_in_part);
+}
+
 static void topic_of_249_bytes_is_the_longest(void **state)
 {
     char name[251];
@@ -241,13 +251,14 @@ int main(void)
         cmocka_unit_test(empty_payload_is_an_empty_value),
         cmocka_unit_test(an_error_nobody_knows_is_waited_for),
     };
-    size_t count = 3;
+    size_t count = 4;
 
 #define ROWS(table, function)                                                                                \
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)                                                \
     tests[count++] = (struct CMUnitTest){                                                                    \
         .name = table[i].name, .test_func = function, .initial_state = (void *)(uintptr_t)&table[i]}
     ROWS(topics, topic_row);
+    ROWS(topics, topic_part_row);
     ROWS(numbers, number_row);
     ROWS(allows, allow_row);
     ROWS(words, words_row);
