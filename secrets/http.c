@@ -1,5 +1,6 @@
 #include "http.h"
 
+#include "http_trouble.h"
 #include "wiping.h"
 
 #include "base/auto.h"
@@ -190,31 +191,41 @@ static CURLcode prepare(struct http *http, const struct http_request *request, s
     return bad;
 }
 
-static int explain(const struct http *http, CURLcode code, const char *url, struct err *err)
+/* "https://host:port", of a longer address. */
+static int site_of(const char *url)
 {
-    const char *why = http->why[0] ? http->why : curl_easy_strerror(code), *end = strstr(url, "://");
-    char text[CURL_ERROR_SIZE + 64];
+    const char *end = strstr(url, "://");
     size_t site = end ? (size_t)(end - url) + 3 : 0;
 
-    site += strcspn(url + site, "/?");
+    return (int)(site + strcspn(url + site, "/?"));
+}
+
+static int explain(const struct http *http, CURLcode code, const char *url, struct err *err)
+{
+    struct http_trouble trouble = {.code = code,
+                                   .why = http->why[0] ? http->why : curl_easy_strerror(code),
+                                   .over_tls = strncasecmp(url, "https:", 6) == 0,
+                                   .has_authority = http->options.ca_file,
+                                   .has_certificate = http->options.cert_file};
+    char text[CURL_ERROR_SIZE + 256];
+    const int site = site_of(url);
+
     if (http->no_memory || code == CURLE_OUT_OF_MEMORY)
         return err_memory(err);
     if (http->too_large)
-        return err_set(err, ERR_LIMIT, "the answer of %.*s is larger than %d bytes", (int)site, url,
+        return err_set(err, ERR_LIMIT, "the answer of %.*s is larger than %d bytes", site, url,
                        HTTP_BODY_MAX);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return err_set(err, ERR_IO, "the program ends");
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return err_set(err, ERR_IO, "no answer from %.*s in time", (int)site, url);
-    if (code == CURLE_SEND_ERROR ||
-        code == CURLE_RECV_ERROR) /* a TLS server that wants a certificate hangs up */
-        (void)snprintf(text, sizeof text, "the server ended the connection (%s)", why);
-    else
-        (void)snprintf(text, sizeof text, "%s", why);
+        return err_set(err, ERR_IO, "no answer from %.*s in time", site, url);
+    (void)curl_easy_getinfo(http->curl, CURLINFO_SSL_VERIFYRESULT, &trouble.x509_error);
+    const char *words = http_trouble_words(&trouble);
+    (void)snprintf(text, sizeof text, words ? "%s (%s)" : "%s%s", words ? words : "", trouble.why);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
-    return err_set(err, ERR_IO, "%.*s: %s", (int)site, url, text);
+    return err_set(err, ERR_IO, "%.*s: %s", site, url, text);
 }
 
 int http_call(struct http *http, const struct http_request *request, struct http_answer *answer,
@@ -240,6 +251,9 @@ int http_call(struct http *http, const struct http_request *request, struct http
         answer->retry_ms = (retry_s < 3600 ? retry_s : 3600) * 1000;
     if (curl_easy_getinfo(http->curl, CURLINFO_REDIRECT_URL, &location) == CURLE_OK)
         answer->location = location;
+    if (http_wants_tls(answer->status, answer->body))
+        return err_set(err, ERR_IO, "%.*s: it speaks TLS on that port: the address is to begin with https://",
+                       site_of(request->url), request->url);
     return 0;
 }
 

@@ -266,17 +266,23 @@ def tls_is_checked(folder):
         with Client(0, 0, ("vault", "vault", vault.options(ca_file=cert))) as client:
             check(client.get("a", "v") == "one", "over TLS")
         with Client(0, 0, ("vault", "vault", vault.options(ca_file=other[0]))) as client:
-            check("certificate" in client.error("a"), "another authority")
+            check(f"{vault.url}: its certificate is not from the authority in ca_file" in client.error("a"), "another authority")
         with Client(0, 0, ("vault", "vault", vault.options())) as client:
-            check("certificate" in client.error("a"), "the system's authorities")
+            check("this system does not trust; give that authority as ca_file" in client.error("a"), "the system's authorities")
+        plain = vault.url.replace("https:", "http:")
+        with Client(0, 0, ("vault", "vault", {**vault.options(), "address": plain})) as client:
+            check(f"{plain}: it speaks TLS on that port: the address is to begin with https://" in client.error("a"), client.error("a"))
     with Vault(folder, "-tls-cert", wrong[0], "-tls-key", wrong[1]) as vault:
         with Client(0, 0, ("vault", "vault", vault.options(ca_file=wrong[0]))) as client:
-            check("match" in client.error("a") and vault.url in client.error("a"), "another host's name")
+            check(f"{vault.url}: its certificate is for another host name" in client.error("a"), client.error("a"))
+    with Vault(folder) as vault:
+        with Client(0, 0, ("vault", "vault", {**vault.options(ca_file=cert), "address": vault.url.replace("http:", "https:")})) as client:
+            check("it speaks no TLS on that port" in client.error("a"), client.error("a"))
     with Vault(folder, "-tls-cert", cert, "-tls-key", key, "-tls-client-ca", cert, ca=cert, cert=(cert, key)) as vault:
         vault.put("a", v="one")
         with Client(0, 0, ("vault", "vault", vault.options(ca_file=cert))) as client:
             text = client.error("a")
-            check("ended the connection" in text or "alert" in text, text)
+            check("it demands a client certificate; give cert_file and key_file" in text or "ended the connection" in text, text)
         with Client(0, 0, ("vault", "vault", vault.options(ca_file=cert, cert_file=cert, key_file=key))) as client:
             check(client.get("a", "v") == "one", "with our certificate")
         vault.call("PUT", "sys/policies/acl/all", {"policy": 'path "secret/*" { capabilities = ["read"] }'})

@@ -170,6 +170,16 @@ def redirects_that_lead_astray_are_not_followed(folder):
         fake.close()
 
 
+def plain_http_to_a_port_of_tls_is_said(folder):
+    """A server that is no Go program answers with an alert, or with nothing."""
+    secure = vault((200, {}, GOOD), make_certificate(folder, "vault"))
+    address = secure.url.replace("https:", "http:")
+    with Client(0, 0, ("vault", "vault", {"address": address, "auth.method": "token", "auth.token": TOKEN})) as client:
+        text = client.error("a")
+        check("then the address is to begin with https://" in text or "ended the connection" in text, text)
+    secure.close()
+
+
 def nothing_of_ours_is_said_back(_):
     fake = vault((400, {}, {"errors": [f"bad token {TOKEN}"]}))
     with client_of(fake) as client:
@@ -224,4 +234,5 @@ def options_are_checked_at_once(_):
 main(each_status_has_its_sentence, a_standby_that_is_behind_is_asked_again, a_server_that_asks_for_silence_gets_it,
      nonsense_is_no_secret, floods_and_halves_are_cut, a_server_that_never_answers_is_left, the_end_does_not_wait_for_it,
      a_standby_may_send_us_to_the_active_node, redirects_that_lead_astray_are_not_followed, nothing_of_ours_is_said_back,
+     plain_http_to_a_port_of_tls_is_said,
      a_login_is_checked_as_well, options_are_checked_at_once)
