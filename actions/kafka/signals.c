@@ -15,6 +15,7 @@ void signals_init(struct signals *signals, int wake_fd)
 {
     *signals = (struct signals){.wake_fd = wake_fd};
     atomic_init(&signals->broker, -1);
+    atomic_init(&signals->withheld, false);
     (void)pthread_mutex_init(&signals->lock, NULL);
 }
 
@@ -85,6 +86,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     (void)level;
     if (!signals || (strcmp(facility, "FAIL") != 0 && strcmp(facility, "SSL") != 0))
         return;
+    if (strstr(text,
+               "No matching issuer found")) { /* what follows is the broker's refusal, which says less */
+        atomic_store(&signals->withheld, true);
+        return;
+    }
     (void)pthread_mutex_lock(&signals->lock);
     (void)snprintf(signals->log_text, sizeof signals->log_text, "%s", text);
     (void)pthread_mutex_unlock(&signals->lock);
@@ -164,7 +170,6 @@ void signals_take(struct signals *signals, int *x509_error, char *subject, size_
     *x509_error = signals->x509_error;
     (void)snprintf(subject, subject_room, "%s", signals->x509_subject);
     (void)snprintf(log_text, log_room, "%s", signals->log_text);
-    signals->x509_error = 0;
     signals->log_text[0] = '\0';
     (void)pthread_mutex_unlock(&signals->lock);
 }

@@ -21,8 +21,10 @@ struct signals {
     atomic_int broker;          /* id of one that answered; -1 none yet */
     atomic_uint producer_ids;   /* how often the request for one was answered */
 
+    atomic_bool withheld; /* our certificate is from no authority that a broker names: not sent */
+
     pthread_mutex_t lock; /* for the rest */
-    int x509_error;       /* of the last refused certificate; 0: none since signals_take */
+    int x509_error;       /* of the last refused certificate; 0: none ever */
     char x509_subject[128];
     char log_text[320]; /* the last failure that was logged */
 };
@@ -38,7 +40,8 @@ int signals_attach(struct signals *signals, rd_kafka_conf_t *conf, bool tls, str
 bool signals_trust(struct signals *signals, const char *broker, int *x509_error, int depth, struct span der,
                    char *why, size_t room);
 
-/* Copy the notes about certificates and logs, and forget them. */
+/* Copy the notes about certificates and logs, and forget what was logged. (A certificate is refused in every
+ * attempt, but not every attempt makes an event; so the reason stays.) */
 void signals_take(struct signals *signals, int *x509_error, char *subject, size_t subject_room,
                   char *log_text, size_t log_room);
 

@@ -33,6 +33,7 @@ static void ready(struct action_client *client)
 {
     client->told_count = 0;
     client->was_ready = true;
+    atomic_store(&client->signals.withheld, false);
     client->last = (struct trouble){0};
     state_set(client, ACTION_READY, client->state == ACTION_STARTING ? "connected" : "connected again");
 }
@@ -43,10 +44,12 @@ static void remember(struct action_client *client, rd_kafka_resp_err_t error, co
     char log_text[320];
     int x509_error;
 
+    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && client->last.error)
+        return; /* and what was noted meanwhile is of the next attempt */
     signals_take(&client->signals, &x509_error, client->last_subject, sizeof client->last_subject, log_text,
                  sizeof log_text);
     if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        if (client->last.error || !log_text[0])
+        if (!log_text[0])
             return;
         error = RD_KAFKA_RESP_ERR__TRANSPORT; /* some failures are in the log alone */
         text = log_text;
@@ -59,6 +62,7 @@ static void remember(struct action_client *client, rd_kafka_resp_err_t error, co
         .x509_subject = client->last_subject,
         .at_first = !client->was_ready,
         .own_certificate = client->own_certificate,
+        .withheld = atomic_load(&client->signals.withheld),
         .own_certificate_ended =
             client->own_certificate && client->own_certificate_ends < (int64_t)time(NULL),
     };

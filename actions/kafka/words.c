@@ -25,12 +25,20 @@ static void split(const char *text, struct span *host, struct span *reason)
     *reason = (struct span){text, end ? (size_t)(end - text) : strlen(text)};
 }
 
-enum when { ALWAYS, AT_FIRST, WITHOUT_CERTIFICATE, WITH_CERTIFICATE, WITH_ENDED_CERTIFICATE };
+enum when {
+    ALWAYS,
+    AT_FIRST,
+    AT_FIRST_IN_HANDSHAKE,
+    WITHOUT_CERTIFICATE,
+    WITH_CERTIFICATE,
+    WITH_CERTIFICATE_WITHHELD,
+    WITH_ENDED_CERTIFICATE
+};
 
 static const struct row {
     const char *part; /* of librdkafka's text */
     enum when when;
-    const char *words; /* NULL: librdkafka's own reason */
+    const char *words;
 } rows[] = {
     {"Invalid username or password", ALWAYS,
      "the broker refuses the user name or the password; correct sasl.plain.username and sasl.plain.password"},
@@ -49,6 +57,11 @@ static const struct row {
      "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
      "port "
      "another"},
+    /* The same, once the socket hangs up before librdkafka thinks of that: no login was asked for yet. */
+    {"closed by peer (after", AT_FIRST_IN_HANDSHAKE,
+     "the broker's listener speaks no TLS: security.protocol is to be PLAINTEXT or SASL_PLAINTEXT, or the "
+     "port "
+     "another"},
     {"receive 0 after POLLIN (after", AT_FIRST,
      "the broker hangs up before a word is said: its listener speaks TLS, so security.protocol is to be SSL "
      "or "
@@ -58,6 +71,9 @@ static const struct row {
      "SASL_SSL or "
      "SASL_PLAINTEXT"},
     {"closed by peer", ALWAYS, "the broker closed the connection"},
+    {"SSL alert number", WITH_CERTIFICATE_WITHHELD,
+     "the broker names authorities for client certificates, and ours is from none of them or lacks its "
+     "intermediate certificates; give ssl.keystore the full chain"},
     {"SSL alert number 4", WITHOUT_CERTIFICATE,
      "the broker demands a client certificate; give ssl.keystore with ssl.keystore.password"},
     {"SSL alert number 116", WITHOUT_CERTIFICATE,
@@ -95,11 +111,23 @@ static bool applies(enum when when, const struct trouble *trouble)
     switch (when) {
     case ALWAYS: return true;
     case AT_FIRST: return trouble->at_first;
+    case AT_FIRST_IN_HANDSHAKE: return trouble->at_first && strstr(trouble->text, "in state SSL_HANDSHAKE");
     case WITHOUT_CERTIFICATE: return !trouble->own_certificate;
     case WITH_CERTIFICATE: return trouble->own_certificate;
+    case WITH_CERTIFICATE_WITHHELD: return trouble->own_certificate && trouble->withheld;
     case WITH_ENDED_CERTIFICATE: return trouble->own_certificate_ended;
     }
     return false;
+}
+
+/* Rows with the same words are of one kind: nobody wants to read them twice. */
+static int kind_of_row(size_t row)
+{
+    size_t first = 0;
+
+    while (strcmp(rows[first].words, rows[row].words) != 0)
+        first++;
+    return (int)first + 1;
 }
 
 const char *certificate_words(int x509_error)
@@ -135,7 +163,8 @@ int trouble_words(const struct trouble *trouble, char *out, size_t room)
     split(trouble->text, &host, &reason);
     if (host.size)
         (void)snprintf(head, sizeof head, SPAN_FMT ": ", (int)(host.size < 280 ? host.size : 280), host.data);
-    if (trouble->error == RD_KAFKA_RESP_ERR__SSL && trouble->x509_error) {
+    /* By text: librdkafka calls the same refusal _SSL, _TRANSPORT, or nothing at all. */
+    if (trouble->x509_error && strstr(trouble->text, "certificate verify failed")) {
         words = certificate_words(trouble->x509_error);
         (void)snprintf(out, room, "%s%s (%s)", head, words, trouble->x509_subject);
         return KIND_X509 + trouble->x509_error;
@@ -143,7 +172,7 @@ int trouble_words(const struct trouble *trouble, char *out, size_t room)
     for (size_t i = 0; i < ROWS && !words; i++) {
         if (strstr(trouble->text, rows[i].part) && applies(rows[i].when, trouble)) {
             words = rows[i].words;
-            kind = (int)i + 1;
+            kind = kind_of_row(i);
         }
     }
     if (words)

@@ -12,10 +12,11 @@
 struct trouble {
     rd_kafka_resp_err_t error;
     const char *text;         /* librdkafka's; never a secret, but long */
-    int x509_error;           /* of OpenSSL's verification of the broker; 0: none */
-    const char *x509_subject; /* of the certificate that failed */
+    int x509_error;           /* of OpenSSL's last refusal of a broker's certificate; 0: there was none */
+    const char *x509_subject; /* of that certificate */
     bool at_first;            /* the cluster never answered yet */
     bool own_certificate;     /* we have one to show */
+    bool withheld;            /* and it was not sent: its authority is none that the broker names */
     bool own_certificate_ended;
 };
 

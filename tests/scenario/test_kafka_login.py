@@ -3,6 +3,7 @@
 one line says why."""
 
 import os
+import time
 
 from kafka_action import Action
 from lib import Failed, Kafka, check, main
@@ -118,17 +119,23 @@ def wrong_ways(kafka):
 
 def what_is_wrong_is_said_in_one_line(folder, cleanup):
     kafka = Kafka(folder)
-    for name, (settings, words) in wrong_ways(kafka).items():
-        action = Action({**settings, "broker.address.family": "v4"})
+    ways = [(name, settings, words, Action({**settings, "broker.address.family": "v4"}))
+            for name, (settings, words) in wrong_ways(kafka).items()]
+    for name, _, words, action in ways:
         cleanup.callback(action.kill)
         try:
             action.open().wait(f"state 0 AWAY .*{words}")
+        except Failed as error:
+            raise Failed(f"{name}: {error}") from None
+    time.sleep(10)  # librdkafka goes on trying, and has several words for one thing
+    for name, settings, _, action in ways:
+        try:
             action.send("open")
             action.tell("close", 0, 100)
             check(action.sums() == (0, 1, 0, 0), "the record is given back")
             action.end()
             away = [line for line in action.all if line.startswith("state 0 AWAY")]
-            check(len(away) <= 2, f"said {len(away)} times")
+            check(len(away) == 1, f"said {away}")
             password = settings.get("sasl.plain.password") or settings.get("sasl.scram.password")
             check(not password or len(password) < 8 or not any(password in line for line in action.all), "it says the password")
         except Failed as error:

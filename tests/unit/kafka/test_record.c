@@ -184,6 +184,36 @@ static const struct words_row {
       .x509_error = X509_V_ERR_HOSTNAME_MISMATCH,
       .x509_subject = "CN=otherhost"},
      "localhost:9093: the broker's certificate is for another host name"},
+    {"certificate_refused_on_the_way",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .text = "ssl://localhost:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed (after "
+              "21ms in state SSL_HANDSHAKE)",
+      .x509_error = X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+      .x509_subject = "CN=ca"},
+     "localhost:9093: the broker's certificate is from an authority that we do not trust; give that "
+     "authority "
+     "as ssl.truststore (CN=ca)"},
+    {"certificate_refused_before",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .text = "ssl://localhost:9093/bootstrap: Connect to ipv4#127.0.0.1:9093 failed: Connection refused "
+              "(after 0ms in state CONNECT)",
+      .x509_error = X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+      .x509_subject = "CN=ca"},
+     "localhost:9093: nothing listens there"},
+    {"own_certificate_withheld",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .own_certificate = true,
+      .withheld = true,
+      .text = "ssl://localhost:9093/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad "
+              "certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)"},
+     "localhost:9093: the broker names authorities for client certificates, and ours is from none of them"},
+    {"no_tls_there_either",
+     {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
+      .at_first = true,
+      .text =
+          "ssl://localhost:9092/bootstrap: Disconnected: SSL connection closed by peer (after 0ms in state "
+          "SSL_HANDSHAKE)"},
+     "localhost:9092: the broker's listener speaks no TLS"},
     {"certificate_demanded",
      {.error = RD_KAFKA_RESP_ERR__TRANSPORT,
       .text = "ssl://localhost:9093/bootstrap: Receive failed: error:0A00045C:SSL routines::tlsv13 alert "
