@@ -28,3 +28,10 @@ int64_t clock_mono_ms(void)
 {
     return clock_mono_ns() / 1000000;
 }
+
+int64_t clock_boot_ms(void)
+{
+    struct timespec now = read_clock(CLOCK_BOOTTIME);
+
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

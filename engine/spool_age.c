@@ -1,8 +1,6 @@
 /* Refused for too long, or too much of it: the oldest rows become dead letters. */
 #include "lane.h"
 
-#include "base/clock.h"
-
 enum { AGE_MS = 2000 }; /* between two looks at what waits for refused topics */
 
 static void note_size(void *context, const struct store_queue *queue)
@@ -42,7 +40,7 @@ static void age(struct lane *lane)
     const int64_t half =
         config->delivery.store_bytes / 2; /* refused topics must not fill the store for all */
     const int64_t most = config->delivery.refused_bytes < half ? config->delivery.refused_bytes : half;
-    const int64_t before_ms = clock_wall_ms() - config->delivery.refused_ms;
+    const int64_t before_ms = store_before(lane->options.store, config->delivery.refused_ms);
     struct refused oldest = {NULL, 0, before_ms}, largest = {0};
     int64_t bytes = 0;
 

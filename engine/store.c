@@ -83,6 +83,8 @@ void store_close(struct store *store)
     (void)pthread_mutex_unlock(&store->lock);
     if (store->started)
         (void)pthread_join(store->thread, NULL);
+    if (store->started && store->figures.rows > 0)
+        base_note_time(&store->base, clock_wall_ms());
     base_done(&store->base);
     queues_done(&store->queues);
     (void)pthread_cond_destroy(&store->wake);
@@ -126,6 +128,15 @@ uint64_t store_changes(const struct store *store)
 int64_t store_numbers(struct store *store, size_t count)
 {
     return atomic_fetch_add_explicit(&store->next_number, (int64_t)count, memory_order_relaxed);
+}
+
+int64_t store_before(struct store *store, int64_t age_ms)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store_look_at_clocks(store);
+    const int64_t before_ms = history_before(&store->history, store->history.wall, age_ms);
+    (void)pthread_mutex_unlock(&store->lock);
+    return before_ms;
 }
 
 void store_figures(const struct store *store, struct store_figures *out)

@@ -77,6 +77,11 @@ void store_each_queue(struct store *store, void (*seen)(void *context, const str
  */
 uint64_t store_changes(const struct store *store);
 
+/* What the wall clock showed `age_ms` ago: rows with at_ms before that are older. Time that only the wall
+ * clock says has passed does not count, nor does more than an hour in which no daemon ran: history.h. Any
+ * thread. */
+int64_t store_before(struct store *store, int64_t age_ms);
+
 /* ---- jobs ---- */
 
 /* The first of `count` numbers for rows, consecutive, ascending, never given again, over restarts too: these

@@ -65,6 +65,8 @@ enum sql {
 struct base {
     const char *path; /* the store's */
     int lock;         /* descriptor of the lock file, or -1 */
+    char notes[1024]; /* what the life before left in it */
+    int64_t seen_ms;  /* wall clock: and when; 0: there was none */
     int reserve;      /* of the file that keeps room for deleting, or -1 */
     bool has_reserve; /* it does */
     int room_error;   /* why not: ENOSPC, EIO ... */
@@ -129,6 +131,10 @@ int64_t base_size(const struct base *base); /* file and log, in bytes */
 
 /* The files beside it: store_reserve.c. */
 int base_lock(struct base *base, struct err *err);
+/* In the lock file: our process, and these lines; and, as its time, `wall_ms` for the next life's seen_ms. A
+ * disk that does not want keeps what was there. */
+void base_note(struct base *base, const char *notes, int64_t wall_ms);
+void base_note_time(struct base *base, int64_t wall_ms);
 /* The reserve as a life before this one left it. False: there is none, so no store was ever here. */
 bool base_find_reserve(struct base *base);
 void base_reserve_done(struct base *base);

@@ -33,26 +33,47 @@ static int open_beside(const char *path, const char *suffix, int flags, struct e
  * too. The kernel lets go of it whatever becomes of us. */
 int base_lock(struct base *base, struct err *err)
 {
-    char text[32] = "";
+    char text[sizeof base->notes] = "";
+    struct stat info;
 
     base->lock = open_beside(base->path, ".lock", O_CREAT, err);
     if (base->lock < 0)
         return -1;
-    if (flock(base->lock, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK)
-            return err_set(err, ERR_IO, "%s.lock: %s", base->path, strerror(errno));
-        const ssize_t size = pread(base->lock, text, sizeof text - 1, 0);
-        const long process = size > 0 ? strtol(text, NULL, 10) : 0;
-
+    const bool mine = flock(base->lock, LOCK_EX | LOCK_NB) == 0;
+    if (!mine && errno != EWOULDBLOCK)
+        return err_set(err, ERR_IO, "%s.lock: %s", base->path, strerror(errno));
+    const ssize_t size = pread(base->lock, text, sizeof text - 1, 0);
+    const long process = size > 0 ? strtol(text, NULL, 10) : 0;
+    if (!mine)
         return err_set(err, ERR_VALUE,
                        "%s is the store of another topicrule that runs (process %ld). "
                        "Each daemon needs one of its own: delivery.store.path",
                        base->path, process);
+    if (size > 0 && fstat(base->lock, &info) == 0) {
+        base->seen_ms = (int64_t)info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+        (void)snprintf(base->notes, sizeof base->notes, "%s", text + strcspn(text, "\n"));
     }
-    const int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(base->lock, 0) != 0 || pwrite(base->lock, text, (size_t)size, 0) != size)
-        errno = 0; /* a full disk: the lock holds without its text */
+    /* The old time, until the store is open: there may be another try. */
+    base_note(base, base->notes + strspn(base->notes, "\n"), base->seen_ms ? base->seen_ms : clock_wall_ms());
     return 0;
+}
+
+void base_note(struct base *base, const char *notes, int64_t wall_ms)
+{
+    char text[sizeof base->notes + 32];
+    const int size = snprintf(text, sizeof text, "%ld\n%s", (long)getpid(), notes);
+
+    if (pwrite(base->lock, text, (size_t)size, 0) != size || ftruncate(base->lock, size) != 0)
+        errno = 0; /* a full disk: the lock holds without its text */
+    base_note_time(base, wall_ms);
+}
+
+void base_note_time(struct base *base, int64_t wall_ms)
+{
+    const struct timespec wall = {.tv_sec = wall_ms / 1000, .tv_nsec = wall_ms % 1000 * 1000000};
+    const struct timespec times[] = {wall, wall};
+
+    (void)futimens(base->lock, times);
 }
 
 bool base_find_reserve(struct base *base)

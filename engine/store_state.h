@@ -17,6 +17,7 @@
 #ifndef ENGINE_STORE_STATE_H
 #define ENGINE_STORE_STATE_H
 
+#include "history.h"
 #include "store.h"
 #include "store_base.h"
 
@@ -89,6 +90,8 @@ struct store {
     bool stopping, waiting;
     struct queues queues;
     struct store_figures figures;
+    struct history history;
+    int64_t set_ms; /* by how much the wall clock was set, and not in the log yet */
 
     /* The thread's. */
     pthread_t thread;
@@ -107,6 +110,7 @@ struct store {
     bool recount;                       /* what is counted here may not be what is there */
     bool reloaded;                      /* another process changed it: tell */
     bool retries;                       /* letters wait to go back to their queues */
+    int64_t note_ms;                    /* monotonic: when the time is noted again */
     int64_t tick_ms;                    /* monotonic: the next store_tick */
     enum store_answer told;             /* what the last line in the log said */
     int64_t bad_ms;                     /* monotonic: when something was last refused */
@@ -147,6 +151,9 @@ int store_load(struct store *store, struct err *err);
 
 void store_answer(struct store *store, struct store_job *job); /* store.c: hand it back */
 void store_again(struct store *store, struct store_job *job);  /* store.c: at the end of the line */
+
+/* store_tick.c: what the clocks show, into store->history. Under the lock. */
+void store_look_at_clocks(struct store *store);
 
 /* store_letter.c: within a transaction. */
 int store_miss(struct store *store, const struct store_letter *letter);

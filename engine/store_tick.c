@@ -89,6 +89,44 @@ static void begin_writing(struct store *store)
     store_tell(store, store->begun ? STORE_DONE : store_answer_of(code), &err);
 }
 
+/* ---- the time ---- */
+
+void store_look_at_clocks(struct store *store)
+{
+    store->set_ms += history_look(&store->history, clock_wall_ms(), clock_boot_ms());
+}
+
+static void note_history(struct store *store)
+{
+    char text[HISTORY_TEXT];
+
+    (void)pthread_mutex_lock(&store->lock);
+    history_print(&store->history, text);
+    (void)pthread_mutex_unlock(&store->lock);
+    base_note(&store->base, text, clock_wall_ms());
+}
+
+/* The next life wants to know when this one ended; as long as nothing waits, it does not matter. */
+static void note_time(struct store *store, int64_t now)
+{
+    enum { EACH_MS = 60000 };
+
+    (void)pthread_mutex_lock(&store->lock);
+    store_look_at_clocks(store);
+    const int64_t set_ms = store->set_ms;
+    store->set_ms = 0;
+    (void)pthread_mutex_unlock(&store->lock);
+    if (set_ms != 0) {
+        log_warn("store", "the wall clock was set %s by %" PRId64 " s; what waits is no older for it",
+                 set_ms > 0 ? "forward" : "back", (set_ms > 0 ? set_ms : -set_ms) / 1000);
+        note_history(store);
+    }
+    if (store->figures.rows == 0 || now < store->note_ms)
+        return;
+    store->note_ms = now + EACH_MS;
+    base_note_time(&store->base, clock_wall_ms());
+}
+
 /* ---- the tick ---- */
 
 void store_tick(struct store *store)
@@ -119,6 +157,7 @@ void store_tick(struct store *store)
     if (store->base.db && (is_idle(store) || !base_has_room(&store->base)))
         tidy(store);
     tell_letters(store, now);
+    note_time(store, now);
     (void)pthread_mutex_lock(&store->lock);
     store->figures.file_bytes = (uint64_t)base_size(&store->base);
     (void)pthread_mutex_unlock(&store->lock);
@@ -139,6 +178,8 @@ int store_load(struct store *store, struct err *err)
     }
     if (code != SQLITE_OK)
         return -1;
+    history_begin(&store->history, store->base.notes, store->base.seen_ms, clock_wall_ms(), clock_boot_ms());
+    note_history(store);
     atomic_store(&store->next_number, (store->generation + 1) << NUMBER_BITS);
     begin_writing(store);
     store->retries = true;
