@@ -126,12 +126,12 @@ static struct entry *find_id(const struct route *route, uint32_t id)
     }
 }
 
-/* 28 bits of the filter's hash. Two filters of one set that meet there are told apart by a second round; the
- * look-up holds filter against topic anyway. */
+/* Two filters of one set that meet are told apart by a second round; the look-up holds filter against topic
+ * anyway. */
 static uint32_t free_id(const struct route *route, struct span filter)
 {
-    for (uint64_t hash = trie_hash(filter);; hash = hash * 0x9e3779b97f4a7c15u + 1) {
-        uint32_t id = (uint32_t)((hash ^ hash >> 28 ^ hash >> 56) & 0xfffffff);
+    for (uint64_t hash = trie_hash(filter);;) {
+        const uint32_t id = trie_identifier(&hash);
 
         if (id > ROUTE_SHARED && id <= ID_MOST && !find_id(route, id))
             return id;

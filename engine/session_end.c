@@ -14,7 +14,8 @@ enum {
     TAKEN_MOST_MS = 120000,
     STEADY_MS = 10000,      /* a connection that held this long was a good one */
     UNDISPUTED_MS = 600000, /* and after this long nobody else wants our id any more */
-    DOUBT_ROUNDS = 10,      /* attempts, after which a broker may no longer know MQTT 5 */
+    SILENT = 3,             /* connections closed without an answer, after which MQTT 3.1.1 is tried once */
+    SILENT_V5 = 10,         /* the same with a broker that has spoken MQTT 5 before */
     REPEAT_MS = 60000,      /* the same problem is logged again after this */
     ORPHANS_MS = 1000,      /* a new connection waits so long for what the last one has read */
 };
@@ -94,16 +95,17 @@ static int64_t next_attempt(struct session *session, bool was_up)
     return back_off(++session->attempt, RETRY_LEAST_MS, RETRY_MOST_MS);
 }
 
-/* A broker that closes without an answer may be one that does not know MQTT 5: try the other next. Only one
- * that says so is believed for good; one that has spoken MQTT 5 is more likely to be just starting, and what
- * it has queued for MQTT 5 comes without identifiers under the other, a copy for each filter. */
+/* A broker that closes without an answer may be one that does not know MQTT 5: try the other now and then.
+ * Only one that says so is believed for good. More likely it is just starting, or something before it is, and
+ * what it has queued for MQTT 5 comes without identifiers under the other, a copy for each filter. */
 static void choose_protocol(struct session *session, bool was_up)
 {
+    const unsigned patience = session->spoke_v5 ? SILENT_V5 : session->was_up ? 1 : SILENT;
+
     if (was_up || session->old_for_good)
         session->old_protocol = session->old_for_good;
-    else if (session->asked && !session->refused && !session->tls_failed &&
-             (!session->spoke_v5 || session->attempt >= DOUBT_ROUNDS))
-        session->old_protocol = !session->old_protocol;
+    else if (session->asked && !session->refused && !session->tls_failed)
+        session->old_protocol = ++session->silent % patience == 0 && !session->old_protocol;
 }
 
 void session_doubt_is_broken(struct session *session)

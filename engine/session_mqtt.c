@@ -85,6 +85,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
 
     (void)mosq;
     session->packets++;
+    session->silent = 0;
     if (reason != 0) {
         refused(session, reason, properties);
         return;

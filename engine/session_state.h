@@ -35,7 +35,7 @@ struct session {
     uint32_t armed; /* what epoll watches now */
     bool reading, flushing, tcp_up, was_up;
     bool between_packets; /* the library has stopped reading at the end of one */
-    bool discarding; /* the peer has closed: look for its reason, deliver nothing */
+    bool discarding;      /* the peer has closed: look for its reason, deliver nothing */
     bool refused, ended, tls_failed;
     bool asked; /* CONNECT has left */
     uint64_t
@@ -45,6 +45,7 @@ struct session {
     size_t broker;    /* the one of config.mqtt.brokers in use */
     unsigned attempt; /* since the last connection that held */
     unsigned takeovers;
+    unsigned silent; /* connections in a row that were closed without an answer */
     bool old_protocol, old_for_good;
     bool spoke_v5; /* a broker has let us in with MQTT 5 */
     bool taken_over;

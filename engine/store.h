@@ -168,8 +168,9 @@ void store_post(struct store_port *port, struct store_job *job);
 /* ---- subscriptions ---- */
 
 /* Identifiers of topic filters: once given, a filter keeps its own and no other filter ever gets it, because
- * a message that the broker queued arrives with the identifier that it was queued under. These two block;
- * before lanes start, or between batches. */
+ * a message that the broker queued arrives with the identifier that it was queued under. A filter has
+ * the same one even in a new database, after one that was lost. These two block; before lanes start,
+ * or between batches. */
 enum { STORE_FIRST_ID = 2 };
 /* ids[i] for filters[i]; from STORE_FIRST_ID to 268,435,455 (MQTT 5.0, section 3.8.2.1.2). 0, or -1 with
  * `err`. */

@@ -51,7 +51,7 @@ enum { STORE_APPLICATION_ID = 0x74726c73, STORE_VERSION = 1 };
                      "WHERE retry ORDER BY id LIMIT 1")                                                      \
     STATEMENT(FILTER, "SELECT id, forgotten FROM filter WHERE filter = ?1")                                  \
     STATEMENT(NEW_FILTER, "INSERT INTO filter(id, filter, forgotten) VALUES(?1, ?2, 0)")                     \
-    STATEMENT(LAST_FILTER, "SELECT max(id) FROM filter")                                                     \
+    STATEMENT(FILTER_OF, "SELECT count(*) FROM filter WHERE id = ?1")                                        \
     STATEMENT(KEEP_FILTER, "UPDATE filter SET forgotten = ?2 WHERE filter = ?1")                             \
     STATEMENT(FILTERS, "SELECT id, filter FROM filter WHERE NOT forgotten ORDER BY id")
 

@@ -1,12 +1,16 @@
 /* Identifiers of subscriptions: given once, and to nobody else afterwards. */
 #include "store_state.h"
+#include "trie.h"
 
 #include "base/auto.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { LAST_ID = 268435455 }; /* MQTT 5.0, section 3.8.2.1.2 */
+enum {
+    LAST_ID = 268435455, /* MQTT 5.0, section 3.8.2.1.2 */
+    TRIES = 100,         /* even with half of all given, this many are taken by chance once in 2^100 */
+};
 
 struct filter_ids {
     struct store_call call;
@@ -41,18 +45,31 @@ static int keep(struct store *store, const char *filter, bool forgotten)
     return base_do(&store->base, SQL_KEEP_FILTER);
 }
 
+/* From the filter's hash, like those of a daemon without a store (route.c). A database that is lost may have
+ * left subscriptions and messages at the broker: a filter of then has the identifier of then once more, and
+ * two that differ meet by chance alone. Whoever finds its own taken goes on to another. */
 static int new_id(struct store *store, const char *filter, int64_t *id)
 {
-    int64_t last = 0;
-    const int code = base_number(&store->base, SQL_LAST_FILTER, &last);
+    uint64_t hash = trie_hash(span_of(filter));
 
-    if (code != SQLITE_OK)
-        return code;
-    *id = last < STORE_FIRST_ID ? STORE_FIRST_ID : last + 1;
-    sqlite3_stmt *statement = base_sql(&store->base, SQL_NEW_FILTER);
-    (void)sqlite3_bind_int64(statement, 1, *id);
-    (void)base_bind_text(statement, 2, span_of(filter));
-    return *id > LAST_ID ? SQLITE_TOOBIG : base_do(&store->base, SQL_NEW_FILTER);
+    for (int i = 0; i < TRIES; i++) {
+        int64_t taken = 0;
+
+        *id = trie_identifier(&hash);
+        if (*id < STORE_FIRST_ID || *id > LAST_ID)
+            continue;
+        (void)sqlite3_bind_int64(base_sql(&store->base, SQL_FILTER_OF), 1, *id);
+        const int code = base_number(&store->base, SQL_FILTER_OF, &taken);
+        if (code != SQLITE_OK)
+            return code;
+        if (taken)
+            continue;
+        sqlite3_stmt *statement = base_sql(&store->base, SQL_NEW_FILTER);
+        (void)sqlite3_bind_int64(statement, 1, *id);
+        (void)base_bind_text(statement, 2, span_of(filter));
+        return base_do(&store->base, SQL_NEW_FILTER);
+    }
+    return SQLITE_TOOBIG;
 }
 
 static int give_ids(struct store *store, struct store_call *call)
@@ -83,8 +100,7 @@ int store_filter_ids(struct store *store, const char *const *filters, size_t cou
     if (store_wait(store, &wanted.call, err) == 0)
         return 0;
     if (wanted.used_up)
-        return err_set(err, ERR_LIMIT, "%s: all %d identifiers of subscriptions were given", store->path,
-                       LAST_ID);
+        return err_set(err, ERR_LIMIT, "%s: no identifier for a subscription is free", store->path);
     return -1;
 }
 

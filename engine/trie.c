@@ -19,6 +19,14 @@ uint64_t trie_hash(struct span text)
     return hash_bytes(0xcbf29ce484222325u, text);
 }
 
+uint32_t trie_identifier(uint64_t *hash)
+{
+    const uint64_t now = *hash;
+
+    *hash = now * 0x9e3779b97f4a7c15u + 1;
+    return (uint32_t)((now ^ now >> 28 ^ now >> 56) & 0xfffffff);
+}
+
 static uint64_t hash_edge(uint32_t parent, struct span level)
 {
     uint64_t hash = hash_bytes(0xcbf29ce484222325u ^ ((uint64_t)parent << 32 | parent), level);

@@ -59,4 +59,7 @@ struct span trie_level(struct span *rest);
 
 uint64_t trie_hash(struct span text);
 
+/* 28 bits of it, as an identifier for a filter; each call gives another. */
+uint32_t trie_identifier(uint64_t *hash);
+
 #endif

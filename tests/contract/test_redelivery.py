@@ -4,6 +4,7 @@
     test_redelivery.py [SCENARIO...]       all, or those named
 """
 
+import os
 import signal
 import threading
 
@@ -88,7 +89,8 @@ def safe_messages_are_passed_over_with_tls(cleanup):
 
 def safe_messages_are_passed_over_in_mqtt_3(cleanup):
     stage = Stage(cleanup, connect=False)
-    stage.broker.accept().close()
+    for _ in range(3):
+        stage.broker.accept().close()
     link = again(stage, session=False)
     assert link.connect.level == 4
     stage.publish(1, 3, link)
@@ -444,6 +446,7 @@ def a_new_session_has_no_doubt(cleanup):
 def left_in_the_socket(stage, *parts):
     """These come together with the end of the connection, so they are not evaluated. The next connection is let in."""
     stage.engine.child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, stage.engine.child.pid, os.WSTOPPED)
     stage.link.send(b"".join(parts))
     stage.link.close()
     stage.engine.child.send_signal(signal.SIGCONT)

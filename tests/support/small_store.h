@@ -59,6 +59,17 @@ static inline void small_folder(struct small_store *small)
     small->options.path = small->path;
 }
 
+/* As if somebody had deleted it; only while it is closed. */
+static inline void small_remove(const struct small_store *small)
+{
+    char path[sizeof small->path + 4];
+
+    for (const char *const *end = (const char *const[]){"", "-wal", "-shm", NULL}; *end; end++) {
+        (void)snprintf(path, sizeof path, "%s%s", small->path, *end);
+        (void)remove(path);
+    }
+}
+
 static inline struct small_store *small_new(void)
 {
     struct small_store *small = malloc(sizeof *small);
