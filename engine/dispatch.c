@@ -112,13 +112,13 @@ static enum sent send_now(struct lane *lane, struct delivery *delivery)
 }
 
 /* The words are in lane->err. */
-static void fail(struct lane *lane, struct delivery *delivery)
+static void fail(struct lane *lane, struct delivery *delivery, const char *code)
 {
     struct firing *firing = delivery->firing;
     char text[sizeof lane->err.text];
     const struct lane_failure failure = {.action = delivery->action,
                                          .stream = delivery->stream->name,
-                                         .code = "NOT_ACCEPTED",
+                                         .code = code,
                                          .text = text,
                                          .record = &delivery->record};
 
@@ -133,7 +133,7 @@ static enum sent send_or_fail(struct lane *lane, struct delivery *delivery)
     enum sent sent = send_now(lane, delivery);
 
     if (sent == SENT_FINAL)
-        fail(lane, delivery);
+        fail(lane, delivery, "NOT_ACCEPTED");
     return sent;
 }
 
@@ -213,6 +213,21 @@ static int copy_record(struct lane *lane, struct batch *batch, size_t field_coun
     return 0;
 }
 
+/* The end of it, if there are too many that wait. */
+static bool has_no_place(struct lane *lane, struct delivery *delivery)
+{
+    if (spool_has_place(lane, delivery->stream, delivery->action, &lane->err))
+        return false;
+    fail(lane, delivery, "REFUSED");
+    return true;
+}
+
+static void wait_in_line(struct lane *lane, struct delivery *delivery)
+{
+    if (!has_no_place(lane, delivery))
+        enqueue(lane, delivery->stream, delivery);
+}
+
 void dispatch(struct lane *lane, struct firing *firing, struct lane_action *action,
               const struct action_record *record)
 {
@@ -240,7 +255,7 @@ void dispatch(struct lane *lane, struct firing *firing, struct lane_action *acti
     if (!delivery->stream->waiting && spool_takes(lane, delivery->stream))
         spool_stream(lane, delivery->stream, NULL);
     if (delivery->stream->waiting || send_or_fail(lane, delivery) == SENT_NOT)
-        enqueue(lane, delivery->stream, delivery);
+        wait_in_line(lane, delivery);
 }
 
 bool dispatch_row(struct lane *lane, struct lane_action *action, struct stream *stream,
@@ -335,14 +350,14 @@ void dispatch_again(struct lane *lane, struct delivery *delivery, bool refused, 
         spool_stream(lane, stream, NULL);
     back_off(lane, stream, refused);
     one_less(lane, delivery);
-    if (delivery->firing) {
+    if (!delivery->firing) {
+        spool_returned(stream, delivery->row);
+        delivery_free(lane, delivery);
+    } else if (!refused || delivery->storing || !has_no_place(lane, delivery)) {
         delivery->state = DELIVERY_WAITING;
         delivery->again = true;
         delivery->next = stream->returned;
         stream->returned = delivery;
-    } else {
-        spool_returned(stream, delivery->row);
-        delivery_free(lane, delivery);
     }
 }
 

@@ -16,6 +16,26 @@ enum {
 
 /* ---- on the disk ---- */
 
+/* Refused, or never heard of while others of the kind have no answer. */
+static bool is_made_up(const struct lane *lane, const struct stream *stream)
+{
+    const struct client *client = stream->client;
+
+    return stream->refused ||
+           (!client->stalled && !stream->spool.proven && lane->now_ms < client->strange_until);
+}
+
+bool spool_has_place(struct lane *lane, struct stream *stream, struct lane_action *action, struct err *err)
+{
+    if (!stream->spool.on || !is_made_up(lane, stream) ||
+        spool_queue(lane, stream, action, lane->spool.queues_most / 2) != 0)
+        return true;
+    (void)err_set(err, ERR_LIMIT,
+                  "the topic is refused or unknown, and more than %u others have waited already",
+                  lane->spool.queues_most / 2);
+    return false;
+}
+
 bool spool_takes(const struct lane *lane, const struct stream *stream)
 {
     const struct client *client = stream->client;
@@ -85,7 +105,7 @@ void spool_stream(struct lane *lane, struct stream *stream, const struct deliver
 {
     if (!lane->spool.port || stream->spool.on)
         return;
-    stream->spool.landing = stream->spool.moved = false;
+    stream->spool.landing = stream->spool.moved = stream->spool.held = false;
     if (overdue)
         has_waited_too_long(lane, stream, overdue);
     stream->spool.on = true;
@@ -289,6 +309,7 @@ int spool_init(struct lane *lane, struct err *err)
 {
     arena_init(&lane->spool.arena, ROW_MEMORY);
     lane->spool.put.bytes = BUF_INIT;
+    lane->spool.queues_most = SPOOL_QUEUES;
     if (!lane->options.store)
         return 0;
     lane->spool.port = store_port_new(lane->options.store, err);

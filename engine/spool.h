@@ -17,12 +17,17 @@
  * a stream stays on the disk until that record is answered, and for a while longer each time it happens
  * again, so that its next records hold nobody up.
  *
+ * There is no end to the topics that a device can make up. Beyond a number of them those that are refused, or
+ * that nobody has heard of, are no longer put on the disk: their records fail for good (error action or dead
+ * letter).
+ *
  * A client that has stalled takes its other streams along without another hold, and one that delivers, but
  * not to topics it has never delivered to, those: else a device that makes up topics would hold everybody,
  * once for each. */
 #ifndef ENGINE_SPOOL_H
 #define ENGINE_SPOOL_H
 
+#include "limiter.h"
 #include "store.h"
 
 #include "base/arena.h"
@@ -30,6 +35,9 @@
 
 enum {
     SPOOL_RETRY_MS = 1000, /* a disk that is full, or fails, is asked again after this */
+    /* Streams with a queue in the store, ever since the start. Those that are refused, or that nobody has
+     * heard of while others of the kind get no answer, may have half of them. */
+    SPOOL_QUEUES = 100000,
     SPOOL_PROBE_MS = 5000, /* a client that has stalled is given something again after this */
 };
 
@@ -57,6 +65,7 @@ struct stream_spool {
     bool moved;   /* something was delivered since it is on */
     bool proven;  /* something was delivered, ever */
     bool reading, rewound;
+    bool held; /* there are too many queues: what has none stays in memory, and its messages are held */
     int64_t delivered_ms;        /* when it last delivered something */
     const struct delivery *hung; /* it is on for this one, which a client has still */
     int64_t slow_ms, slow_until; /* it stays on until then, so long because it was on before */
@@ -103,6 +112,8 @@ struct spool {
     struct store_port *port; /* NULL: no store */
     struct spool_queue *queues;
     size_t queue_count;
+    uint32_t queues_most;
+    struct limiter crowded;
     struct spool_put put;
     struct spool_drops drops;
     struct stream *to_put;          /* streams with queued records that may have to be put */
@@ -145,6 +156,9 @@ bool spool_takes(const struct lane *lane, const struct stream *stream);
 /* A stream that is on the disk is due: hand rows over. True when it is live again. */
 bool spool_step(struct lane *lane, struct stream *stream);
 
+/* May a record that waits for the stream go to the disk, or be held? False: there are too many topics, and
+ * this one is refused or made up, so that it is better not kept waiting: `err` says so. */
+bool spool_has_place(struct lane *lane, struct stream *stream, struct lane_action *action, struct err *err);
 /* Something was queued, and is to be put if the stream is on the disk. */
 void spool_has_more(struct lane *lane, struct stream *stream);
 /* It takes no more for now: that is worth no further read until it has answered half of what it has. */
@@ -172,10 +186,16 @@ const char *spool_trouble(const struct lane *lane);
 
 /* ---- between the files of the spool ---- */
 
+/* spool_read.c */
+/* Does the disk take the stream's records? */
+bool spool_is_open(const struct lane *lane, const struct stream_spool *of);
+
 /* spool_put.c */
 void spool_put(struct lane *lane);
 /* Post them if no others are under way. True when none is left that is not posted. */
 bool spool_post_drops(struct lane *lane);
+/* The number of the stream's queue for that action, made if there are fewer than `most`. 0: there are not. */
+uint32_t spool_queue(struct lane *lane, struct stream *stream, struct lane_action *action, uint32_t most);
 void spool_put_done(struct lane *lane);
 /* The stream's rows of that action are in queue `id`. 0, or -1: no memory. */
 int spool_know(struct lane *lane, struct stream *stream, struct lane_action *action, uint32_t id);

@@ -5,6 +5,7 @@
 #include "row.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -48,7 +49,7 @@ int spool_know(struct lane *lane, struct stream *stream, struct lane_action *act
     return know_queue(lane, id, action);
 }
 
-static uint32_t queue_of(struct lane *lane, struct stream *stream, struct lane_action *action)
+uint32_t spool_queue(struct lane *lane, struct stream *stream, struct lane_action *action, uint32_t most)
 {
     for (size_t i = 0; i < stream->spool.queue_count; i++)
         if (stream->spool.queues[i].action == action)
@@ -57,8 +58,8 @@ static uint32_t queue_of(struct lane *lane, struct stream *stream, struct lane_a
                                     .type = span_of(action->action->type->name),
                                     .stream = stream->name,
                                     .action = action->place};
-    uint32_t id = store_queue(lane->options.store, &name);
-    if (id == 0 || spool_know(lane, stream, action, id) != 0)
+    const uint32_t id = store_queue_below(lane->options.store, &name, most);
+    if (id != 0 && spool_know(lane, stream, action, id) != 0)
         lane_out_of_memory();
     return id;
 }
@@ -83,6 +84,19 @@ static bool has_room(const struct spool_put *put)
     return put->count < PUT_ROWS && put->bytes.size < PUT_BYTES;
 }
 
+static void say_crowded(struct lane *lane, const struct stream *stream)
+{
+    uint64_t left_out;
+
+    if (limiter_allows(&lane->spool.crowded, lane->now_ms, &left_out))
+        log_warn(
+            "store",
+            "records for %u topics have waited on the disk since the start, which is the most: those for "
+            "'" SPAN_FMT "' and others stay in memory, and their messages are held, until they are "
+            "delivered; a restart makes room",
+            lane->spool.queues_most, SPAN_ARG(stream->name));
+}
+
 /* The texts are given their place when all are written: the buffer may move until then. */
 static void add(struct lane *lane, struct delivery *delivery)
 {
@@ -90,7 +104,13 @@ static void add(struct lane *lane, struct delivery *delivery)
     const struct firing *firing = delivery->firing;
     const bool keeps_origin = firing->message && !firing->reporting;
     const size_t start = put->bytes.size;
+    const uint32_t queue = spool_queue(lane, delivery->stream, delivery->action, lane->spool.queues_most);
 
+    if (queue == 0) {
+        delivery->stream->spool.held = true;
+        say_crowded(lane, delivery->stream);
+        return;
+    }
     make_room(put);
     row_put_record(&put->bytes, delivery->action->action->type, &delivery->record);
     const size_t middle = put->bytes.size;
@@ -99,7 +119,7 @@ static void add(struct lane *lane, struct delivery *delivery)
     if (put->bytes.failed)
         lane_out_of_memory();
     put->rows[put->count] = (struct store_row){
-        .queue = queue_of(lane, delivery->stream, delivery->action),
+        .queue = queue,
         .at_ms = clock_wall_ms(),
         .record = {NULL, middle - start},
         .origin = {NULL, put->bytes.size - middle},

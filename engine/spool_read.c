@@ -32,10 +32,15 @@ struct spool_read {
     uint32_t queues[];
 };
 
+bool spool_is_open(const struct lane *lane, const struct stream_spool *of)
+{
+    return lane->spool.put_answer == STORE_DONE && !of->held;
+}
+
 /* New records are better put on the disk than sent, as long as it takes them. */
 static bool stays_on(const struct lane *lane, const struct stream_spool *of)
 {
-    return (of->hung || lane->now_ms < of->slow_until) && lane->spool.put_answer == STORE_DONE;
+    return (of->hung || lane->now_ms < of->slow_until) && spool_is_open(lane, of);
 }
 
 /* False: it stays where it is, and so do those behind it. */
@@ -213,7 +218,7 @@ bool spool_step(struct lane *lane, struct stream *stream)
         return false;
     if (has_enough(client))
         return false;
-    if (stream->queued && !of->landing && !of->moved && lane->spool.put_answer == STORE_DONE)
+    if (stream->queued && !of->landing && !of->moved && spool_is_open(lane, of))
         return false; /* about to be put */
     of->on = of->landing = false;
     return true;

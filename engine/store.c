@@ -99,8 +99,14 @@ void store_close(struct store *store)
 
 uint32_t store_queue(struct store *store, const struct store_name *name)
 {
+    return store_queue_below(store, name, UINT32_MAX);
+}
+
+uint32_t store_queue_below(struct store *store, const struct store_name *name, uint32_t most)
+{
     (void)pthread_mutex_lock(&store->lock);
-    const struct queue *queue = queues_of_name(&store->queues, name);
+    const struct queue *queue = store->queues.count < most ? queues_of_name(&store->queues, name)
+                                                           : queues_known(&store->queues, name);
     const uint32_t id = queue ? queue->id : 0;
     (void)pthread_mutex_unlock(&store->lock);
     return id;

@@ -58,6 +58,9 @@ struct store_name {
 
 /* The number of that queue, made if new (and written with its first row). 0: no memory. Any thread. */
 uint32_t store_queue(struct store *store, const struct store_name *name);
+/* The same, but a new one is made only while there are fewer than `most`: else 0. Each costs some 300 bytes,
+ * until the process ends. */
+uint32_t store_queue_below(struct store *store, const struct store_name *name, uint32_t most);
 
 struct store_queue {
     uint32_t id;

@@ -124,11 +124,9 @@ static struct queue *make(uint32_t id, const struct store_name *name)
     return queue;
 }
 
-struct queue *queues_of_name(struct queues *queues, const struct store_name *name)
+static struct queue *find(const struct queues *queues, const struct store_name *name, uint64_t hash)
 {
-    const uint64_t hash = hash_name(name);
-
-    if (grow_names(queues) != 0)
+    if (queues->name_room == 0)
         return NULL;
     for (size_t at = hash & (queues->name_room - 1); queues->by_name[at];
          at = (at + 1) & (queues->name_room - 1)) {
@@ -137,6 +135,23 @@ struct queue *queues_of_name(struct queues *queues, const struct store_name *nam
         if (same_name(&queue->name, name))
             return queue;
     }
+    return NULL;
+}
+
+struct queue *queues_known(const struct queues *queues, const struct store_name *name)
+{
+    return find(queues, name, hash_name(name));
+}
+
+struct queue *queues_of_name(struct queues *queues, const struct store_name *name)
+{
+    const uint64_t hash = hash_name(name);
+    struct queue *known = find(queues, name, hash);
+
+    if (known)
+        return known;
+    if (grow_names(queues) != 0)
+        return NULL;
     const uint32_t id = queues->count + 1;
     struct queue ***block = &queues->blocks[queues->count / QUEUE_BLOCK];
     if (id > QUEUE_BLOCK * QUEUE_BLOCKS || (!*block && !(*block = calloc(QUEUE_BLOCK, sizeof **block))))

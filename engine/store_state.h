@@ -58,7 +58,9 @@ struct queues {
 };
 
 void queues_done(struct queues *queues);
-/* Under the lock. NULL: no memory. */
+/* Under the lock. NULL: there is none. */
+struct queue *queues_known(const struct queues *queues, const struct store_name *name);
+/* The same, made if new. NULL: no memory. */
 struct queue *queues_of_name(struct queues *queues, const struct store_name *name);
 struct queue *queues_at(const struct queues *queues, uint32_t id); /* NULL: no such */
 /* The thread's. */

@@ -63,6 +63,8 @@ static void begin_life(struct life *life)
 {
     life->small = small_lane_on(life->traits & REPORTS ? reporting : plain, 1, NULL, disk.store);
     scripted_taken(on_taken);
+    if (life->traits & FAILURES) /* too few for all, now and then */
+        life->small->lane->spool.queues_most = 1 + life->seed % 8;
 }
 
 /* As the session does it. */

@@ -69,10 +69,94 @@ static void many_refused_topics_cost_a_live_one_nothing(void **state)
     small_lane_free(crowded);
 }
 
+/* Ten queues for those that are refused, twenty in all. */
+static void topics_without_end_become_dead_letters(void **state)
+{
+    enum { ALL = 3000 };
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    small->lane->spool.queues_most = 20;
+    scripted_command("deny made-up-*");
+    small_turn(small, 0);
+    refuse_many(small, 0, ALL);
+    assert_int_equal(figures().rows, 10);
+    assert_int_equal(figures().letters, ALL - 10);
+    assert_int_equal(small_count(small, COUNT_dead), ALL - 10);
+    assert_int_equal(small->lane->hold.unsettled, 0);
+    refuse_many(small, 0, 10); /* those that have one keep it */
+    assert_int_equal(figures().rows, 20);
+    small_turn(small, LONG);
+    small_disk(small);
+    assert_int_equal(small->lane->streams.waiting_count, 10); /* and the others are forgotten */
+    small_publish_n(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    assert_int_equal(small->lane->hold.unsettled, 0); /* there is room for a topic that is only late */
+    scripted_command("allow made-up-*");
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void an_answer_that_comes_late_is_a_letter_as_well(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    small->lane->spool.queues_most = 2;
+    for (int i = 0; i < 3; i++) {
+        static const char *const topics[] = {"a/s", "a/t", "a/u"};
+
+        small_publish_n(small, topics[i], i);
+    }
+    scripted_command("refuse 0");
+    small_turn(small, 0);
+    small_disk(small);
+    assert_int_equal(figures().rows, 1);
+    assert_int_equal(figures().letters, 2);
+    assert_int_equal(small->lane->hold.unsettled, 0);
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+static void a_topic_too_many_in_an_outage_is_held(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    small->lane->spool.queues_most = 1;
+    small_publish_n(small, "a/x", 0);
+    scripted_command("deliver 1");
+    small_turn(small, 1);
+    small_publish_n(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_disk(small);
+    assert_int_equal(small->lane->hold.unsettled, 0);
+    small_publish_n(small, "a/y", 1);
+    small_publish_n(small, "a/x", 2);
+    small_turn(small, LONG);
+    small_disk(small);
+    assert_int_equal(small->lane->hold.unsettled, 1);
+    assert_int_equal(figures().letters, 0);
+    assert_int_equal(figures().rows, 2);
+    scripted_command("deliver 1");
+    small_turn(small, LONG);
+    small_disk(small);
+    deliver_all(small);
+    assert_int_equal(small_count(small, COUNT_delivered), 4);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_refused_topics_cost_a_live_one_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(topics_without_end_become_dead_letters, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_that_comes_late_is_a_letter_as_well, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_topic_too_many_in_an_outage_is_held, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("spool, very many streams", tests, NULL, NULL);

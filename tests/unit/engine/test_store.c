@@ -476,6 +476,17 @@ static void a_port_that_goes_waits_for_its_jobs(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void a_queue_more_than_wanted_is_not_made(void **state)
+{
+    struct small_store *small = *state;
+    const struct store_name known = small_name("r", "t"), other = small_name("r", "u");
+
+    assert_int_equal(store_queue_below(small->store, &known, 1), small->queue);
+    assert_int_equal(store_queue_below(small->store, &other, 1), 0);
+    assert_int_equal(store_queue_below(small->store, &other, 2), small->queue + 1);
+    assert_int_equal(store_queue_below(small->store, &other, 1), small->queue + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +502,7 @@ int main(void)
         TEST(old_rows_are_buried_by_age_and_by_size),
         TEST(a_long_burial_goes_to_its_end),
         TEST(the_oldest_letters_go_when_there_are_too_many),
+        TEST(a_queue_more_than_wanted_is_not_made),
         TEST(a_filter_keeps_its_identifier),
         TEST(a_new_database_gives_no_identifier_to_another_filter),
         TEST(a_second_daemon_is_kept_out),
