@@ -45,6 +45,7 @@ static void put_backends(struct json *json, const struct view *view)
         json_text(json, "backend", backend->name);
         json_text(json, "type", backend->type);
         json_bool(json, "away", backend->is_away);
+        json_text(json, "problem", backend->problem);
         json_count(json, "kept", backend->kept);
         json_count(json, "missing", backend->missing);
         json_count(json, "stale", backend->stale);

@@ -151,6 +151,8 @@ static void see_secret(void *context, const struct secrets_entry *entry)
     if (!backend)
         return;
     backend->is_away |= entry->is_away;
+    if (entry->is_away && entry->problem[0] && !backend->problem)
+        backend->problem = keep(view, span_of(entry->problem)).data;
     backend->fetches += entry->fetches;
     backend->stale += entry->is_stale;
     backend->missing += entry->age_ms < 0;
@@ -240,6 +242,8 @@ int view_take(struct view *view, const struct subject *of)
         view->subscribed = session_is_ready(of->lane->session);
         session_look(of->lane->session, view->mqtt);
         take_counters(view);
+    } else {
+        (void)snprintf(view->mqtt, sizeof view->mqtt, "not connected yet: what rules need comes first");
     }
     if (of->lane && take_clients(view) != 0)
         return -1;

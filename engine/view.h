@@ -50,6 +50,7 @@ struct view_secret {
 struct view_backend {
     const char *name, *type;
     bool is_away;
+    const char *problem; /* why it is away; NULL: it is not */
     uint64_t kept, missing, stale, fetches;
     int64_t oldest_ms; /* the age of its oldest value; 0: there is none */
 };

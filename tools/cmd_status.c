@@ -175,9 +175,14 @@ static void secrets(const json_t *root)
         paint_put(ask_text(backend, "backend"), stdout);
         (void)printf(" (");
         paint_put(ask_text(backend, "type"), stdout);
-        (void)printf("): %lld kept, %lld missing, %lld stale, the oldest %s\n", ask_count(backend, "kept"),
+        (void)printf("): %lld kept, %lld missing, %lld stale, the oldest %s", ask_count(backend, "kept"),
                      ask_count(backend, "missing"), ask_count(backend, "stale"),
                      ask_age(backend, "oldest_s", age));
+        if (ask_text(backend, "problem")[0]) {
+            (void)printf("; ");
+            paint_put(ask_text(backend, "problem"), stdout);
+        }
+        (void)putchar('\n');
     }
 }
 

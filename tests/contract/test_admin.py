@@ -333,6 +333,22 @@ def the_program_asks_the_daemon(folder, cleanup):
     broker.start()
 
 
+def a_start_that_waits_says_for_what(folder, cleanup):
+    def with_secret(cluster):
+        return rule("SELECT get_secret('door', 'SecretString', '') = 'x' AS open FROM 'plant/#'", "readings", cluster.servers)
+
+    away = f"http://127.0.0.1:{free_port()}"
+    _, _, daemon, where = stage(folder, cleanup, {"hot": with_secret}, more=f"secrets: {{at_start: wait, backends: {{v: {{type: vault, address: '{away}', "
+                                f"auth.method: token, auth.token: {CANARY}}}}}}}\n")
+    daemon.start(wait=False)
+    wait_for(lambda: "away     v (vault)" in ask("status", "-c", daemon.conf)[1], "the backend is away")
+    status, out, _ = ask("status", "-c", daemon.conf)
+    check(status == 1 and re.search(rf"away     v \(vault\): 0 kept, 1 missing, .*; {re.escape(away)}: ", out), out)
+    check("mqtt           not connected yet" in out and CANARY not in out, out)
+    backend = get_json(where, "/status")["secrets"][0]
+    check(backend["away"] and away in backend["problem"], backend)
+
+
 def the_program_says_why_it_cannot_ask(folder, _):
     port = free_port()
     conf = os.path.join(folder, "t.yaml")
@@ -366,5 +382,5 @@ def answer_once(server, answer):
         wire.sendall(answer)
 
 
-main(the_program_asks_the_daemon, the_program_says_why_it_cannot_ask, sums_close, documents_name_what_is_there, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
+main(the_program_asks_the_daemon, a_start_that_waits_says_for_what, the_program_says_why_it_cannot_ask, sums_close, documents_name_what_is_there, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
      a_slow_reader_is_cut_off, the_socket_comes_and_goes)
