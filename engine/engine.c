@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include "admin.h"
+#include "backlog.h"
 #include "dropped.h"
 #include "gather.h"
 #include "lane.h"
@@ -43,6 +44,7 @@ struct engine {
     struct plan plan;
     struct admin *admin; /* NULL: nowhere */
     struct watch *watch; /* of what the broker drops */
+    struct backlog backlog;
     struct renewal renewal;
     bool planned;
 
@@ -293,6 +295,7 @@ static void look_after(struct engine *engine)
         tell_systemd(engine, now_ms);
         renewal_turn(&engine->renewal, now_ms);
         watch_turn(engine->watch, engine->plan.login, now_ms);
+        backlog_turn(&engine->backlog, engine->store, now_ms);
         forget_filters(engine);
         (void)poll(&stop, 1, TICK_MS);
     }

@@ -135,6 +135,7 @@ def what_waits_on_disk_is_told(folder, cleanup):
     check(metrics("topicrule_store_healthy") == 1 and metrics("topicrule_store_gone_rows") == 0, "the store is fine, the rule is there")
     out = ask("status", "-c", daemon.conf)[1]
     check("20 for 'readings' of rule hot" in out and "store          fine     20 waiting" in out, out)
+    wait_for(lambda: daemon.process.said("rule hot: 20 records for 'readings' on the disk, to be delivered first"), "the log tells of it")
     daemon.stop()
 
     os.rename(os.path.join(daemon.folder, "rules/hot.json"), os.path.join(daemon.folder, "rules/cold.json"))
@@ -148,11 +149,13 @@ def what_waits_on_disk_is_told(folder, cleanup):
 
     os.rename(os.path.join(daemon.folder, "rules/cold.json"), os.path.join(daemon.folder, "rules/hot.json"))
     daemon.start()
+    wait_for(lambda: daemon.process.said("rule hot: 20 records for 'readings' on the disk"), "the log tells of it again")
     cluster.child.send_signal(signal.SIGCONT)
     wait_for(lambda: Metrics(where)("topicrule_store_rows") == 0, "Kafka has them all", 120)
     metrics = Metrics(where)
     metrics.check_sums()
     check(metrics("topicrule_rule_actions_total", rule="hot", outcome="delivered") == 20, "delivered")
+    wait_for(lambda: daemon.process.said("rule hot: nothing waits on the disk any more; up to 20 records did"), "the log tells of its end")
 
 
 def readiness_follows_the_broker(folder, cleanup):
