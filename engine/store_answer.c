@@ -12,7 +12,7 @@ enum { CALM_MS = 10000 }; /* that long nothing was refused: all is well again */
 
 /* ---- answers ---- */
 
-/* One line for each change, and all is well only after some time of it. */
+/* All is well only after some time of it. What we ask too much of (ERR_LIMIT) says nothing about the disk. */
 void store_tell(struct store *store, enum store_answer answer, const struct err *err)
 {
     const int64_t now = clock_mono_ms();
@@ -22,6 +22,7 @@ void store_tell(struct store *store, enum store_answer answer, const struct err 
             log_warn("store", "%s; messages are held, not acknowledged", err->text);
         store->told = answer;
         store->bad_ms = now;
+        store->proven &= err->code == ERR_LIMIT;
     } else if (store->told != STORE_DONE && now - store->bad_ms >= CALM_MS) {
         log_info("store", "%s: takes records again", store->path);
         store->told = STORE_DONE;
@@ -29,6 +30,18 @@ void store_tell(struct store *store, enum store_answer answer, const struct err 
     (void)pthread_mutex_lock(&store->lock);
     store->figures.state = answer;
     (void)pthread_mutex_unlock(&store->lock);
+}
+
+void store_check(struct store *store, int code)
+{
+    struct err err = {0};
+
+    if (code == SQLITE_OK || !base_is_broken(code))
+        return;
+    (void)base_err(&store->base, code, &err);
+    base_close(&store->base, code, &err);
+    store->recount = true;
+    store_tell(store, STORE_FAILED, &err);
 }
 
 static bool is_kept(const struct store_job *job)
@@ -113,6 +126,14 @@ static void answer_all(struct store *store, struct store_job *jobs, bool more)
     }
 }
 
+/* Of the log: it may grow while somebody else reads, but not without end. */
+static int64_t most_log(const struct store *store)
+{
+    enum { LEAST = 64 << 20 };
+
+    return store->options.max_bytes > LEAST ? store->options.max_bytes : LEAST;
+}
+
 /* What is refused without asking the disk. */
 static void refuse(struct store *store, struct store_job *jobs)
 {
@@ -131,12 +152,18 @@ static void refuse(struct store *store, struct store_job *jobs)
             const bool full = error == ENOSPC || error == EDQUOT;
 
             job->answer = full ? STORE_FULL : STORE_FAILED;
-            (void)err_set(&job->err, full ? ERR_LIMIT : ERR_IO, "%s: %s", store->path,
+            (void)err_set(&job->err, ERR_IO, "%s: %s", store->path,
                           full ? "the disk is full" : strerror(error));
         } else if (job->work == STORE_PUT && bytes + more > store->options.max_bytes) {
             job->answer = STORE_FULL;
             (void)err_set(&job->err, ERR_LIMIT, "%s: delivery.store.max is met: %" PRId64 " bytes wait",
                           store->path, bytes);
+        } else if (is_kept(job) && base_log_size(&store->base) > most_log(store)) {
+            job->answer = STORE_FULL;
+            (void)err_set(&job->err, ERR_LIMIT,
+                          "%s-wal has more than %" PRId64 " bytes, and another process keeps it from being "
+                          "emptied: it has been reading the database all the time",
+                          store->path, most_log(store));
         } else {
             bytes += more;
         }
@@ -167,7 +194,9 @@ static void one_by_one(struct store *store, struct store_job *job)
         if (store_writes(job)) /* then they were done as well */
             store_release(store, NULL);
         answer_all(store, job, more);
-    } else if (job->work != STORE_DROP || !keep_drop(store, job)) {
+    } else if (job->work == STORE_DROP && keep_drop(store, job)) {
+        store_tell(store, store_answer_of(code), &err);
+    } else {
         answer(store, job, store_answer_of(code), &err);
     }
 }
@@ -196,10 +225,5 @@ void store_carry_out(struct store *store, struct store_job *jobs)
             jobs = next;
         }
     }
-    const int code = base_checkpoint(&store->base, false);
-    if (code != SQLITE_OK && base_is_broken(code)) {
-        (void)base_err(&store->base, code, &err);
-        base_close(&store->base, code, &err);
-        store->recount = true;
-    }
+    store_check(store, base_checkpoint(&store->base, false));
 }

@@ -17,8 +17,9 @@ enum {
     BACK_OFF_MS = 100, /* after an error; doubled up to the next */
     BACK_OFF_MOST = 5000,
     CHECK_MOST = 64 << 20, /* bytes of a database that is looked through at each start */
-    LOG_PAGES = 1000,      /* of 8 KiB: then the log is brought into the file */
-    FREE_PAGES = 1024,     /* more than these, and more than a quarter of all: the file is made smaller */
+    PAGE_SIZE = 8192,
+    LOG_PAGES = 1000,  /* then the log is brought into the file */
+    FREE_PAGES = 1024, /* more than these, and more than a quarter of all: the file is made smaller */
 };
 
 static const char *const texts[SQL_COUNT] = {
@@ -487,21 +488,30 @@ int base_checkpoint(struct base *base, bool all)
     return code == SQLITE_BUSY ? SQLITE_OK : code;
 }
 
-bool base_shrink(struct base *base)
+int base_shrink(struct base *base, bool *more)
 {
     int64_t free_pages = 0, pages = 0;
     const bool urgent = !base_has_room(base); /* on a full disk any page counts */
+    int code = base_number(base, SQL_FREE_PAGES, &free_pages);
 
-    if (base_number(base, SQL_FREE_PAGES, &free_pages) != SQLITE_OK ||
-        base_number(base, SQL_PAGES, &pages) != SQLITE_OK || free_pages == 0 ||
+    *more = false;
+    if (code == SQLITE_OK)
+        code = base_number(base, SQL_PAGES, &pages);
+    if (code != SQLITE_OK || free_pages == 0 ||
         (!urgent && (free_pages < FREE_PAGES || free_pages < pages / 4)))
-        return false;
+        return code;
     sqlite3_stmt *statement = base_sql(base, SQL_SHRINK);
-    int code = SQLITE_ROW;
-    while (statement && code == SQLITE_ROW)
+    code = statement ? SQLITE_ROW : code_of(base, statement, SQLITE_OK);
+    while (code == SQLITE_ROW)
         code = sqlite3_step(statement);
     base_end(statement);
-    return code == SQLITE_DONE;
+    *more = code == SQLITE_DONE;
+    return *more ? SQLITE_OK : code;
+}
+
+int64_t base_log_size(const struct base *base)
+{
+    return (int64_t)base->log_pages * PAGE_SIZE;
 }
 
 int64_t base_size(const struct base *base)

@@ -124,10 +124,11 @@ int base_err(const struct base *base, int code, struct err *err); /* -1 */
 enum err_code base_code_of(int error); /* of errno */
 
 /* Bring the log into the file when it has grown, or when there is nothing else to do; make the file smaller a
- * little. True if there may be more to do. */
+ * little; `more`: there may be more to do. SQLite's codes. */
 int base_checkpoint(struct base *base, bool all);
-bool base_shrink(struct base *base);
-int64_t base_size(const struct base *base); /* file and log, in bytes */
+int base_shrink(struct base *base, bool *more);
+int64_t base_log_size(const struct base *base); /* as of the last commit; 0 once it is emptied */
+int64_t base_size(const struct base *base);     /* file and log, in bytes */
 
 /* The files beside it: store_reserve.c. */
 int base_lock(struct base *base, struct err *err);

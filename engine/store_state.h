@@ -108,10 +108,11 @@ struct store {
     int64_t generation;                 /* of numbers, as the database has it */
     int64_t new_generation;             /* the one it has been given within a transaction; 0: none */
     uint64_t buried_rows, buried_bytes; /* within a transaction */
-    bool begun;                         /* what a start writes is written */
+    bool proven;                        /* the disk has taken something since it last failed, or we began */
     bool recount;                       /* what is counted here may not be what is there */
     bool reloaded;                      /* another process changed it: tell */
     bool retries;                       /* letters wait to go back to their queues */
+    int64_t log_told_ms;                /* monotonic: when the size of the log may be told again */
     int64_t note_ms;                    /* monotonic: when the time is noted again */
     int64_t tick_ms;                    /* monotonic: the next store_tick */
     enum store_answer told;             /* what the last line in the log said */
@@ -144,6 +145,8 @@ void store_release(struct store *store, const struct err *err);
 /* How the disk is, for the log and the figures: one line for each change. */
 void store_tell(struct store *store, enum store_answer answer, const struct err *err);
 enum store_answer store_answer_of(int code);
+/* A code from outside of transactions: closes the database if it cannot be trusted any more, and tells. */
+void store_check(struct store *store, int code);
 
 /* store_tick.c */
 void store_tick(struct store *store); /* what another process did; what can be tidied up */

@@ -49,22 +49,37 @@ static bool is_idle(struct store *store)
 
 static void tidy(struct store *store)
 {
-    struct err err = {0};
-    bool more = base_checkpoint(&store->base, true) == SQLITE_OK && base_shrink(&store->base);
-    const int code = base_checkpoint(&store->base, true); /* only now is the file smaller */
+    bool more = false;
+    int code = base_checkpoint(&store->base, true);
 
+    if (code == SQLITE_OK)
+        code = base_shrink(&store->base, &more);
+    if (code == SQLITE_OK)
+        code = base_checkpoint(&store->base, true); /* only now is the file smaller */
     if (more)
         store->tick_ms = 0;
-    if (base_is_broken(code)) {
-        (void)base_err(&store->base, code, &err);
-        base_close(&store->base, code, &err);
-        store->recount = true;
-    }
+    store_check(store, code);
 }
 
-/* ---- what a start writes ---- */
+/* A reader that never ends (`sqlite3`, a backup that hangs) keeps the log from being emptied. */
+static void tell_log(struct store *store, int64_t now)
+{
+    enum { LONG = 64 << 20, EACH_MS = 600000 };
+    const int64_t size = base_log_size(&store->base);
 
-/* None of it is needed to read, or to put. */
+    if (size < LONG || !store->base.busy_log || now < store->log_told_ms)
+        return;
+    log_warn("store",
+             "%s-wal has grown to %" PRId64
+             " MiB: another process has been reading the database all the time",
+             store->path, size >> 20);
+    store->log_told_ms = now + EACH_MS;
+}
+
+/* ---- a start, and a disk that has to prove itself ---- */
+
+/* What a start writes. None of it is needed to read, or to put; that it is written shows how the disk is, so
+ * it is done again after a failure, when nobody may have anything else to write. */
 static int begin(struct store *store, struct store_call *call)
 {
     (void)call;
@@ -72,8 +87,13 @@ static int begin(struct store *store, struct store_call *call)
 
     if (code == SQLITE_OK)
         code = store_load_counts(store);
-    if (code == SQLITE_OK)
-        code = store_keep_generation(store, atomic_load(&store->next_number));
+    if (code == SQLITE_OK) {
+        const int64_t generation = atomic_load(&store->next_number) >> NUMBER_BITS;
+
+        store->new_generation = generation > store->generation ? generation : store->generation;
+        (void)sqlite3_bind_int64(base_sql(&store->base, SQL_GENERATION), 1, store->new_generation);
+        code = base_do(&store->base, SQL_GENERATION);
+    }
     return code == SQLITE_OK ? store_limit_letters(store) : code;
 }
 
@@ -84,9 +104,9 @@ static void begin_writing(struct store *store)
     bool more;
     const int code = store_attempt(store, &call.job, &more, &err);
 
-    store->begun = code == SQLITE_OK;
-    store->recount |= !store->begun;
-    store_tell(store, store->begun ? STORE_DONE : store_answer_of(code), &err);
+    store->proven = code == SQLITE_OK;
+    store->recount |= !store->proven;
+    store_tell(store, store->proven ? STORE_DONE : store_answer_of(code), &err);
 }
 
 /* ---- the time ---- */
@@ -148,7 +168,7 @@ void store_tick(struct store *store)
                 version != store->base.data_version)) {
         (void)store_attempt(store, NULL, &more, &err);
     }
-    if (!store->begun && store->base.db && base_has_room(&store->base))
+    if (!store->proven && store->base.db && base_has_room(&store->base))
         begin_writing(store);
     else if (store->told != STORE_DONE && store->figures.state == STORE_DONE)
         store_tell(store, STORE_DONE, NULL); /* once it has been so for long enough */
@@ -157,6 +177,7 @@ void store_tick(struct store *store)
     if (store->base.db && (is_idle(store) || !base_has_room(&store->base)))
         tidy(store);
     tell_letters(store, now);
+    tell_log(store, now);
     note_time(store, now);
     (void)pthread_mutex_lock(&store->lock);
     store->figures.file_bytes = (uint64_t)base_size(&store->base);

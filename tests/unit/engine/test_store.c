@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -374,6 +375,46 @@ static void a_second_daemon_is_kept_out(void **state)
     assert_non_null(strstr(err.text, process));
 }
 
+/* Who reads and never ends keeps the log from being emptied: it has an end all the same. */
+static void the_log_does_not_grow_without_end(void **state)
+{
+    enum { RECORD = 1 << 20, MOST = 400 };
+    struct small_store *small = *state;
+    char *text = calloc(1, RECORD + 1);
+    sqlite3 *other = NULL;
+    int count = 0;
+    struct stat info;
+
+    assert_non_null(text);
+    memset(text, 'x', RECORD);
+    small_close(small);
+    small->options.max_bytes = 10 * RECORD;
+    small_open(small);
+    assert_int_equal(sqlite3_open(small->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN; SELECT count(*) FROM spool", NULL, NULL, NULL), SQLITE_OK);
+    for (; count < MOST; count++) {
+        const int64_t number = store_numbers(small->store, 1);
+
+        if (small_put(small, small->queue, number, text) != STORE_DONE)
+            break;
+        assert_int_equal(small_drop(small, &number, 1), STORE_DONE);
+    }
+    assert_in_range(count, 20, MOST - 1);
+    char log[128];
+    (void)snprintf(log, sizeof log, "%s-wal", small->path);
+    assert_int_equal(stat(log, &info), 0);
+    assert_in_range(info.st_size, 64 << 20, 80 << 20);
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(other);
+    for (int i = 0; i < 600 && count < MOST; i++) {
+        (void)poll(NULL, 0, 100); /* the store empties it when it has nothing else to do */
+        if (small_put(small, small->queue, store_numbers(small->store, 1), "x") == STORE_DONE)
+            count = MOST;
+    }
+    assert_int_equal(count, MOST);
+    free(text);
+}
+
 static void nobody_else_can_read_it(void **state)
 {
     static const char *const files[] = {"", "-wal", "-shm", ".lock", ".reserve"};
@@ -506,6 +547,7 @@ int main(void)
         TEST(a_filter_keeps_its_identifier),
         TEST(a_new_database_gives_no_identifier_to_another_filter),
         TEST(a_second_daemon_is_kept_out),
+        TEST(the_log_does_not_grow_without_end),
         TEST(nobody_else_can_read_it),
         TEST(many_threads_share_it),
         TEST(a_port_that_goes_waits_for_its_jobs),

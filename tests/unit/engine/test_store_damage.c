@@ -155,6 +155,45 @@ static void damage_is_found_while_it_runs(void **state)
     assert_int_equal(small_put(small, small->queue, store_numbers(small->store, 1), "x"), STORE_DONE);
 }
 
+static int64_t root_of(const char *path, const char *table)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_schema WHERE name = ?1", -1, &statement, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    const int64_t page = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return page;
+}
+
+/* One that is too large to be looked through at the start, and cannot be started with as it is. */
+static void damage_that_only_the_start_meets_loses_no_start(void **state)
+{
+    enum { RECORD = 1 << 20, RECORDS = 70 };
+    struct small_store *small = *state;
+    char *text = calloc(1, RECORD + 1);
+
+    assert_non_null(text);
+    memset(text, 'x', RECORD);
+    for (int i = 0; i < RECORDS; i++)
+        assert_int_equal(small_put(small, small->queue, store_numbers(small->store, 1), text), STORE_DONE);
+    free(text);
+    small_close(small);
+    overwrite(small->path, (off_t)(root_of(small->path, "queue") - 1) * PAGE, PAGE);
+    small_open(small);
+
+    struct store_figures figures;
+    store_figures(small->store, &figures);
+    assert_int_equal(figures.letters, RECORDS); /* nobody knows where they were to go */
+    assert_int_equal(files_like(small, "store.db.damaged-"), 1);
+}
+
 static void a_lost_header_loses_no_start(void **state)
 {
     struct small_store *small = *state;
@@ -334,6 +373,7 @@ int main(void)
         TEST(a_killed_process_loses_nothing_that_was_answered),
         TEST(a_damaged_page_costs_its_rows_alone),
         TEST(damage_is_found_while_it_runs),
+        TEST(damage_that_only_the_start_meets_loses_no_start),
         TEST(a_lost_header_loses_no_start),
         TEST(a_file_of_somebody_else_is_left_alone),
         TEST(an_exchange_goes_on_after_a_crash),

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -456,12 +457,97 @@ static void a_start_waits_or_reads_and_holds(void **state)
     assert_true(open_at_once > seed_count / 10);
 }
 
+/* ---- what fails beside what is put ---- */
+
+static void wait_state(const struct world *world, enum store_answer wanted)
+{
+    const int64_t until = clock_mono_ms() + 60000;
+    struct store_figures now;
+
+    do {
+        wait_some(world);
+        store_figures(world->small->store, &now);
+    } while (now.state != wanted && clock_mono_ms() < until);
+    assert_int_equal(now.state, wanted);
+}
+
+/* Nothing has to be put meanwhile: the store says so, and tries, by itself. */
+static void a_drop_that_fails_is_told_and_so_is_its_end(void **state)
+{
+    struct world *world = world_new(1);
+    struct slot *slot = &world->slots[0];
+
+    (void)state;
+    world_open(world);
+    prepare_put(world, slot, JOB_ROWS);
+    slot->world = world;
+    slot->busy = true;
+    slot->job.done = on_done;
+    store_post(world->small->port, &slot->job);
+    wait_all(world);
+    wait_state(world, STORE_DONE);
+
+    failing_vfs_set(FAILING_SYNC | FAILING_WRITE, FAILING_EIO, 0, UINT64_MAX / 2);
+    prepare_end(world, slot, STORE_DROP);
+    assert_int_not_equal(slot->job.count, 0);
+    slot->busy = true;
+    slot->job.done = on_done;
+    store_post(world->small->port, &slot->job);
+    wait_state(world, STORE_FAILED);
+    assert_true(slot->busy);
+    failing_vfs_clear();
+    wait_state(world, STORE_DONE);
+    wait_all(world);
+    check(world, false);
+    small_close(world->small);
+    world_free(world);
+}
+
+/* A damaged page, and no room for what can be saved. */
+static void a_salvage_without_room_leaves_all_as_it_is(void **state)
+{
+    struct world *world = world_new(2);
+    char half[128], junk[8192];
+
+    (void)state;
+    world_open(world);
+    for (size_t i = 0; i < 40; i++)
+        post_some(world);
+    wait_all(world);
+    small_close(world->small);
+    const int fd = open(world->small->path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    memset(junk, 0xa5, sizeof junk);
+    assert_int_equal(pwrite(fd, junk, sizeof junk, 0), (ssize_t)sizeof junk);
+    (void)close(fd);
+
+    (void)snprintf(half, sizeof half, "%s.salvaging", world->small->path);
+    failing_vfs_set(FAILING_WRITE, FAILING_FULL, 4, UINT64_MAX / 2);
+    for (int i = 0; i < 2; i++) {
+        struct err err = {0};
+
+        assert_null(store_open(&world->small->options, &err));
+        assert_int_equal(err.code, ERR_IO);
+        assert_non_null(strstr(err.text, "damaged"));
+        assert_int_equal(access(half, F_OK), -1);
+        assert_int_equal(access(world->small->path, F_OK), 0);
+    }
+    failing_vfs_clear();
+    world_open(world);
+    heal(world);
+    small_close(world->small);
+    check_file(world);
+    world_free(world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_power_cut_takes_nothing_that_was_answered),
         cmocka_unit_test(faults_are_answered_and_leave_nothing_behind),
         cmocka_unit_test(a_start_waits_or_reads_and_holds),
+        cmocka_unit_test(a_drop_that_fails_is_told_and_so_is_its_end),
+        cmocka_unit_test(a_salvage_without_room_leaves_all_as_it_is),
     };
 
     if (argc > 1)
