@@ -35,6 +35,8 @@ struct config_key {
     const char *const *choices;
     void (*read)(struct config_reader *reader, const struct doc_node *node);
     bool required;
+    bool fixed; /* a daemon that runs cannot take another value */
+    bool (*same)(const struct config *, const struct config *); /* OTHER, if fixed */
 };
 
 /* The i-th key, or NULL past the last. */
@@ -53,6 +55,10 @@ void config_read_backends(struct config_reader *reader, const struct doc_node *n
 void config_read_listen(struct config_reader *reader, const struct doc_node *node);
 void config_read_defaults(struct config_reader *reader, const struct doc_node *node);
 void config_read_destinations(struct config_reader *reader, const struct doc_node *node);
+
+bool config_same_url(const struct config *a, const struct config *b);
+bool config_same_backends(const struct config *a, const struct config *b);
+bool config_same_listen(const struct config *a, const struct config *b);
 
 /* Copies in the configuration's arena; NULL: reported. */
 char *config_copy(struct config_reader *reader, struct span text);

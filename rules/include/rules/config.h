@@ -103,4 +103,8 @@ struct config *config_load(const char *file, struct report *report);
 struct config *config_read(struct span text, const char *file, struct report *report);
 void config_free(struct config *config);
 
+/* A daemon that runs with `before` can go on with `after`, unless a key differs that needs a restart: its
+ * path, as "mqtt.url", or NULL. */
+const char *config_needs_restart(const struct config *before, const struct config *after);
+
 #endif

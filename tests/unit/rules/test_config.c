@@ -354,6 +354,62 @@ static void the_example_configuration_has_every_key_with_its_default(void **stat
     free(text);
 }
 
+static void what_needs_a_restart_is_named(void **state)
+{
+    static const char base[] =
+        "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\nsecrets: {backends: {one: {type: directory, "
+        "path: p}}}\nadmin: {listen: '127.0.0.1:9188'}\n";
+    static const struct {
+        const char *key, *text; /* NULL: none */
+    } rows[] = {
+        {NULL, "mqtt: {url: 'mqtts://a:1', client_id: gw, basic_ingest: true}\nrules: other\n"
+               "secrets: {backends: {one: {type: directory, path: p}}, allow: [d/*], at_start: wait}\n"
+               "admin: {listen: '127.0.0.1:9188'}\nkafka: {defaults: {linger.ms: 7}}\n"
+               "delivery: {hold: 2s, refused: {max: 1MiB, after: 1h}, failures: drop, dup_header: true}\n"
+               "identity: {account_id: '1'}\nlog: {level: debug}\n"},
+        {"mqtt.url", "mqtt: {url: 'mqtts://b:1', client_id: gw}\nrules: r\n"},
+        {"mqtt.url", "mqtt: {url: 'mqtts://a:2', client_id: gw}\nrules: r\n"},
+        {"mqtt.url", "mqtt: {url: 'mqtt://a:1', client_id: gw}\nrules: r\n"},
+        {"mqtt.url", "mqtt: {url: ['mqtts://a:1', 'mqtts://b:1'], client_id: gw}\nrules: r\n"},
+        {"mqtt.client_id", "mqtt: {url: 'mqtts://a:1', client_id: other}\nrules: r\n"},
+        {"mqtt.qos", "mqtt: {url: 'mqtts://a:1', client_id: gw, qos: 0}\nrules: r\n"},
+        {"mqtt.keepalive", "mqtt: {url: 'mqtts://a:1', client_id: gw, keepalive: 31s}\nrules: r\n"},
+        {"mqtt.session_expiry", "mqtt: {url: 'mqtts://a:1', client_id: gw, session_expiry: 1h}\nrules: r\n"},
+        {"mqtt.username", "mqtt: {url: 'mqtts://a:1', client_id: gw, username: u}\nrules: r\n"},
+        {"mqtt.tls.ca_file", "mqtt: {url: 'mqtts://a:1', client_id: gw, tls: {ca_file: x}}\nrules: r\n"},
+        {"secrets.default", "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\n"},
+        {"secrets.backends", "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\n"
+                             "secrets: {backends: {one: {type: directory, path: q}}}\n"},
+        {"secrets.backends", "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\n"
+                             "secrets: {backends: {one: {type: vault, path: p}}}\n"},
+        {"admin.listen", "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\n"
+                         "secrets: {backends: {one: {type: directory, path: p}}}\nadmin: {listen: off}\n"},
+        {"delivery.store.path", "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\n"
+                                "secrets: {backends: {one: {type: directory, path: p}}}\n"
+                                "admin: {listen: '127.0.0.1:9188'}\ndelivery: {store: {path: x}}\n"},
+        {"limits.payload", "mqtt: {url: 'mqtts://a:1', client_id: gw}\nrules: r\n"
+                           "secrets: {backends: {one: {type: directory, path: p}}}\n"
+                           "admin: {listen: '127.0.0.1:9188'}\nlimits: {payload: 2MiB}\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct report report = REPORT_INIT;
+        struct config *before = config_read(span_of(base), "a.yaml", &report);
+        struct config *after = config_read(span_of(rows[i].text), "a.yaml", &report);
+
+        assert_true(before && after);
+        const char *key = config_needs_restart(before, after);
+        if (rows[i].key ? !key || strcmp(key, rows[i].key) != 0 : key != NULL)
+            fail_msg("row %zu: %s needs a restart, not %s", i, key ? key : "nothing",
+                     rows[i].key ? rows[i].key : "nothing");
+        assert_null(config_needs_restart(before, before));
+        config_free(before);
+        config_free(after);
+        report_done(&report);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -364,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(units),
         cmocka_unit_test(only_this_machine_is_listened_to),
+        cmocka_unit_test(what_needs_a_restart_is_named),
         cmocka_unit_test(the_example_configuration_loads),
         cmocka_unit_test(the_example_configuration_has_every_key_with_its_default),
     };
