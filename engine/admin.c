@@ -1,5 +1,6 @@
 /* HTTP: which pages there are, how often they are made, and how long anybody may take. */
 #include "admin.h"
+#include "json.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -51,7 +52,8 @@ static const char index_text[] =
     "/status      JSON, as `topicrule status --json`\n"
     "/rules       JSON, every rule with its counters\n"
     "/rules/NAME  one of them\n"
-    "/secrets     JSON, as `topicrule secrets --json`: names and users, no values\n";
+    "/secrets     JSON, as `topicrule secrets --json`: names and users, no values\n"
+    "/reload      JSON, what came of the last one; POST: read configuration and rules anew\n";
 
 struct client_connection {
     int fd;
@@ -71,6 +73,7 @@ struct admin {
 
     pthread_mutex_t lock; /* around `subject` and all that is borrowed from it; no lane ever takes it */
     struct subject subject;
+    struct reload *reload; /* NULL: there is none. It needs no lock */
 
     /* The thread's own. */
     struct client_connection *connections;
@@ -201,14 +204,44 @@ static enum MHD_Result send_readiness(struct admin *admin, struct MHD_Connection
     return said;
 }
 
-static enum MHD_Result refuse_method(struct MHD_Connection *connection)
+static enum MHD_Result send_reload(struct admin *admin, struct MHD_Connection *connection)
 {
     struct buf out = BUF_INIT;
 
-    buf_text(&out, "only GET is known here\n");
+    reload_json(admin->reload, &out);
+    return answer(connection, MHD_HTTP_OK, response_of(&out, JSON));
+}
+
+/* Once the whole request is here: what comes with it is not read. A browser that does somebody else's bidding
+ * says so by an Origin. */
+static enum MHD_Result ask_reload(struct admin *admin, struct MHD_Connection *connection, size_t *upload_size,
+                                  void **request)
+{
+    struct buf out = BUF_INIT;
+    struct json json = {.out = &out};
+
+    if (!*request || *upload_size > 0) {
+        *request = admin;
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Origin"))
+        return say(connection, MHD_HTTP_FORBIDDEN, "not for web pages");
+    json_open(&json, NULL, '{');
+    json_count(&json, "number", reload_ask(admin->reload));
+    json_close(&json, '}');
+    buf_char(&out, '\n');
+    return answer(connection, MHD_HTTP_ACCEPTED, response_of(&out, JSON));
+}
+
+static enum MHD_Result refuse_method(struct MHD_Connection *connection, const char *allowed)
+{
+    struct buf out = BUF_INIT;
+
+    buf_format(&out, "only %s is known here\n", allowed);
     struct MHD_Response *response = response_of(&out, "text/plain; charset=utf-8");
     if (response)
-        (void)MHD_add_response_header(response, "Allow", "GET, HEAD");
+        (void)MHD_add_response_header(response, "Allow", allowed);
     return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, response);
 }
 
@@ -229,14 +262,20 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
     (void)version;
     (void)upload;
-    (void)upload_size;
-    (void)request;
     if (info && info->socket_context)
         ((struct client_connection *)info->socket_context)->answered = true;
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return refuse_method(connection);
+    const bool is_reload = strcmp(url, "/reload") == 0 && admin->reload;
+    const bool asks = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    const bool posts = is_reload && strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+
+    if (!asks && !posts)
+        return refuse_method(connection, is_reload ? "GET, HEAD, POST" : "GET, HEAD");
     if (!is_for_us(admin, connection))
         return say(connection, MHD_HTTP_FORBIDDEN, "the Host of the request is not this machine");
+    if (posts)
+        return ask_reload(admin, connection, upload_size, request);
+    if (is_reload)
+        return send_reload(admin, connection);
     for (size_t i = 0; i < PAGES; i++)
         if (strcmp(url, pages[i].path) == 0)
             return send_page(admin, connection, i);
@@ -364,6 +403,7 @@ struct admin *admin_new(const struct listen *listen, const struct subject *subje
     }
     admin->fd = -1;
     admin->subject = *subject;
+    admin->reload = subject->reload;
     (void)pthread_mutex_init(&admin->lock, NULL);
     if (choose(listen, &admin->listen, err) != 0 || admin->listen.how == LISTEN_OFF)
         return NULL;
@@ -381,13 +421,24 @@ struct admin *admin_new(const struct listen *listen, const struct subject *subje
     return TAKE(admin);
 }
 
-void admin_show(struct admin *admin, const struct subject *subject)
+void admin_begin_change(struct admin *admin)
+{
+    if (admin)
+        (void)pthread_mutex_lock(&admin->lock);
+}
+
+void admin_end_change(struct admin *admin, const struct subject *subject)
 {
     if (!admin)
         return;
-    (void)pthread_mutex_lock(&admin->lock);
     admin->subject = *subject;
     (void)pthread_mutex_unlock(&admin->lock);
+}
+
+void admin_show(struct admin *admin, const struct subject *subject)
+{
+    admin_begin_change(admin);
+    admin_end_change(admin, subject);
 }
 
 /* Unless another has put its own in our place. */

@@ -20,6 +20,9 @@ struct admin *admin_new(const struct listen *listen, const struct subject *subje
 void admin_free(struct admin *admin);
 /* Look at this from now on: from its return on nothing of the former subject is looked at. */
 void admin_show(struct admin *admin, const struct subject *subject);
+/* The same in two steps, between which nothing is looked at. */
+void admin_begin_change(struct admin *admin);
+void admin_end_change(struct admin *admin, const struct subject *subject);
 
 /* ---- between the files of the admin ---- */
 

@@ -1,15 +1,8 @@
 /* The daemon around its lanes: what they are made from, when they start and stop, and what systemd is told.
  */
-#include "engine/engine.h"
+#include "engine_state.h"
 
-#include "admin.h"
-#include "backlog.h"
-#include "dropped.h"
 #include "gather.h"
-#include "lane.h"
-#include "opening.h"
-#include "plan.h"
-#include "renewal.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -19,8 +12,6 @@
 #include <inttypes.h>
 #include <mosquitto.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -30,27 +21,6 @@ enum {
     READY_MS = 10000, /* systemd is told that we are ready after this, connected or not: we go on trying */
     STATUS_MS = 5000, /* between two status lines */
     GATHER_MS = 1000, /* between two looks at backends that are away at the start */
-};
-
-struct engine {
-    struct engine_options options;
-    struct rule_set *rules;
-    int stop_fd;
-    atomic_bool stopping;
-    struct lane *_Atomic lane; /* while engine_run runs, and after */
-    pthread_t thread;
-    struct store *store; /* NULL: none */
-    struct opening opening;
-    struct plan plan;
-    struct admin *admin; /* NULL: nowhere */
-    struct watch *watch; /* of what the broker drops */
-    struct backlog backlog;
-    struct renewal renewal;
-    bool planned;
-
-    int64_t started_ms, status_ms, watchdog_ms;
-    int64_t started_wall_ms;
-    bool told_ready;
 };
 
 DEFINE_DROP(engine, struct engine *, engine_free)
@@ -65,9 +35,12 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
     }
     (void)mosquitto_lib_init(); /* counted: every engine has its own */
     engine->options = *options;
-    engine->rules = rule_set_ref(options->rules);
-    engine->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (engine->stop_fd < 0) {
+    engine->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    reload_init(&engine->reload, engine->wake_fd);
+    engine->now = generation_new(options->config, NULL, rule_set_ref(options->rules), err);
+    if (!engine->now)
+        return NULL;
+    if (engine->wake_fd < 0) {
         (void)err_set(err, ERR_IO, "cannot make an event descriptor: %s", strerror(errno));
         return NULL;
     }
@@ -80,14 +53,12 @@ void engine_free(struct engine *engine)
         return;
     admin_free(engine->admin);
     renewal_end(&engine->renewal);
-    lane_free(atomic_load(&engine->lane));
+    generation_free(engine->now);
     store_close(engine->store);
     watch_free(engine->watch);
-    if (engine->planned)
-        plan_done(&engine->plan);
-    rule_set_free(engine->rules);
-    if (engine->stop_fd >= 0)
-        (void)close(engine->stop_fd);
+    reload_done(&engine->reload);
+    if (engine->wake_fd >= 0)
+        (void)close(engine->wake_fd);
     (void)mosquitto_lib_cleanup();
     free(engine);
 }
@@ -100,8 +71,22 @@ void engine_stop(struct engine *engine)
     atomic_store(&engine->stopping, true);
     if (engine->options.secrets && !atomic_load(&engine->lane))
         secrets_give_up(engine->options.secrets); /* the start waits for them */
-    (void)!write(engine->stop_fd, &one, sizeof one);
+    (void)!write(engine->wake_fd, &one, sizeof one);
     errno = saved;
+}
+
+void engine_reload(struct engine *engine)
+{
+    (void)reload_ask(&engine->reload);
+}
+
+void engine_pause(struct engine *engine, int wait_ms)
+{
+    struct pollfd woken = {.fd = engine->wake_fd, .events = POLLIN};
+    uint64_t count;
+
+    if (poll(&woken, 1, wait_ms) > 0)
+        (void)!read(engine->wake_fd, &count, sizeof count);
 }
 
 bool engine_is_ready(const struct engine *engine)
@@ -142,9 +127,10 @@ static void tell_status(struct engine *engine, int64_t now_ms)
     engine->status_ms = now_ms + STATUS_MS;
 }
 
-static void tell_systemd(struct engine *engine, int64_t now_ms)
+void engine_tell_systemd(struct engine *engine)
 {
     const struct lane *lane = atomic_load(&engine->lane);
+    const int64_t now_ms = clock_mono_ms();
 
     if (!engine->told_ready && (engine_is_ready(engine) || now_ms - engine->started_ms >= READY_MS)) {
         engine->told_ready = true;
@@ -183,7 +169,7 @@ static bool on_fetch(void *context)
 {
     struct start *start = context;
 
-    tell_systemd(start->engine, clock_mono_ms());
+    engine_tell_systemd(start->engine);
     return !atomic_load(&start->engine->stopping);
 }
 
@@ -204,11 +190,10 @@ static void say_awaited(struct start *start, size_t awaited)
 
 static void pause_start(struct start *start)
 {
-    struct pollfd stop = {.fd = start->engine->stop_fd, .events = POLLIN};
     const int64_t until = clock_mono_ms() + GATHER_MS;
 
     while (clock_mono_ms() < until && on_fetch(start))
-        (void)poll(&stop, 1, TICK_MS);
+        engine_pause(start->engine, TICK_MS);
 }
 
 /* Nothing is evaluated before every secret that stands in configuration and rules was there once. Returns 0
@@ -217,7 +202,7 @@ static int gather_secrets(struct engine *engine, struct err *err)
 {
     struct start start = {.engine = engine};
     const struct gathering gathering = {.config = engine->options.config,
-                                        .rules = engine->rules,
+                                        .rules = engine->now->rules,
                                         .secrets = engine->options.secrets,
                                         .context = &start,
                                         .missing = on_missing,
@@ -241,91 +226,51 @@ static int gather_secrets(struct engine *engine, struct err *err)
 
 /* ---- running ---- */
 
-static void *run_lane(void *lane)
-{
-    lane_run(lane);
-    return NULL;
-}
-
-/* Signals are for the caller's thread. */
-static int start_lane(struct engine *engine, struct lane *lane, struct err *err)
-{
-    sigset_t all, before;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&engine->thread, NULL, run_lane, lane);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error ? err_set(err, ERR_IO, "cannot start a thread: %s", strerror(error)) : 0;
-}
-
-static int make_lane(struct engine *engine, struct err *err)
-{
-    const struct plan *plan = &engine->plan;
-    const struct lane_options options = {
-        .config = engine->options.config,
-        .rules = engine->rules,
-        .route = plan->route,
-        .secrets = engine->options.secrets,
-        .login = plan->login,
-        .targets = plan->targets,
-        .target_count = plan->target_count,
-        .store = engine->store,
-        .target_of = (const size_t *const *)plan->target_of,
-    };
-    struct lane *lane = lane_new(&options, err);
-
-    atomic_store(&engine->lane, lane);
-    return lane ? 0 : -1;
-}
-
 static void forget_filters(struct engine *engine)
 {
     if (engine->store)
-        plan_forget(&engine->plan, engine->store, atomic_load(&engine->lane));
+        plan_forget(&engine->now->plan, engine->store, engine->now->lane);
 }
 
 static void look_after(struct engine *engine)
 {
-    struct pollfd stop = {.fd = engine->stop_fd, .events = POLLIN};
-
     while (!atomic_load(&engine->stopping)) {
         int64_t now_ms = clock_mono_ms();
 
-        tell_systemd(engine, now_ms);
+        engine_tell_systemd(engine);
         renewal_turn(&engine->renewal, now_ms);
-        watch_turn(engine->watch, engine->plan.login, now_ms);
+        watch_turn(engine->watch, engine->now->plan.login, now_ms);
         backlog_turn(&engine->backlog, engine->store, now_ms);
         forget_filters(engine);
-        (void)poll(&stop, 1, TICK_MS);
+        reload_turn(engine);
+        engine_pause(engine, TICK_MS);
     }
 }
 
 static void stop_lane(struct engine *engine)
 {
-    struct lane *lane = atomic_load(&engine->lane);
-
     struct engine_counters counters;
 
     (void)sd_notify(0, "STOPPING=1");
     log_info("engine", "stopping: what was read is brought to its end first");
-    lane_stop(lane);
-    (void)pthread_join(engine->thread, NULL);
+    lane_stop(engine->now->lane);
+    generation_join(engine->now);
     forget_filters(engine);
     engine_counters(engine, &counters);
     log_info("engine", "stopped: %" PRIu64 " messages received, %" PRIu64 " records delivered",
              counters.received, counters.delivered);
 }
 
-static struct subject subject_of(struct engine *engine)
+struct subject engine_subject(struct engine *engine)
 {
     return (struct subject){
-        .config = engine->options.config,
-        .rules = engine->rules,
+        .config = engine->now->config,
+        .rules = engine->now->rules,
         .lane = atomic_load(&engine->lane),
         .secrets = engine->options.secrets,
         .store = engine->store,
         .opening = engine->opening,
+        .reload = &engine->reload,
         .stopping = &engine->stopping,
         .version = engine->options.version,
         .started_ms = engine->started_wall_ms,
@@ -338,7 +283,7 @@ static int open_admin(struct engine *engine, struct err *err)
     const struct listen *listen = &engine->options.config->admin.listen;
 
     engine->started_wall_ms = clock_wall_ms();
-    const struct subject subject = subject_of(engine);
+    const struct subject subject = engine_subject(engine);
     engine->admin = admin_new(listen, &subject, err);
     if (engine->admin || err->code == ERR_NONE)
         return 0;
@@ -368,19 +313,10 @@ static int await_store(struct engine *engine, struct err *err)
         pause_start(&start);
         if (opening_try(&engine->opening, &engine->store, err) != 0)
             return -1;
-        const struct subject subject = subject_of(engine);
+        const struct subject subject = engine_subject(engine);
         admin_show(engine->admin, &subject);
     }
     return 0;
-}
-
-/* Without kept identifiers a message that was queued for us may run a rule twice: no reason not to start. */
-static void identify_filters(struct engine *engine)
-{
-    struct err err;
-
-    if (engine->store && plan_identify(&engine->plan, engine->store, &err) != 0)
-        log_err(LOG_WARN, "store", &err);
 }
 
 int engine_run(struct engine *engine, struct err *err)
@@ -395,17 +331,15 @@ int engine_run(struct engine *engine, struct err *err)
         return -1;
     if (atomic_load(&engine->stopping))
         return 0;
-    engine->planned = true;
-    if (plan_make(&engine->plan, engine->options.config, engine->rules, engine->options.secrets, err) != 0)
+    const struct generation_frame frame = {engine->options.secrets, engine->store};
+    if (generation_make(engine->now, &frame, false, err) != 0)
         return atomic_load(&engine->stopping) ? 0 : -1;
-    identify_filters(engine);
-    if (make_lane(engine, err) != 0)
-        return atomic_load(&engine->stopping) ? 0 : -1;
-    const struct subject whole = subject_of(engine);
+    atomic_store(&engine->lane, engine->now->lane);
+    const struct subject whole = engine_subject(engine);
     admin_show(engine->admin, &whole);
-    renewal_begin(&engine->renewal, &engine->plan, atomic_load(&engine->lane));
+    renewal_begin(&engine->renewal, &engine->now->plan, engine->now->lane);
     engine->started_ms = clock_mono_ms();
-    if (start_lane(engine, atomic_load(&engine->lane), err) != 0)
+    if (generation_start(engine->now, err) != 0)
         return -1;
     engine->watch = watch_new(engine->options.config);
     look_after(engine);

@@ -1,14 +1,11 @@
 /* The loop of a lane: read a batch, let it go, wait until all of it is safe, then acknowledge. */
 #include "lane.h"
 
-#include "base/auto.h"
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 enum {
@@ -19,11 +16,6 @@ enum {
     IDLE_MS = 1000,    /* the loop turns at least that often: the watchdog looks at it */
     EVENTS = 64,
 };
-
-/* What epoll reports: one of these, or SOURCE_CLIENTS + the client's place. */
-enum { SOURCE_WAKE, SOURCE_SESSION, SOURCE_STORE, SOURCE_CLIENTS };
-
-DEFINE_DROP(lane, struct lane *, lane_free)
 
 void lane_out_of_memory(void)
 {
@@ -77,210 +69,9 @@ static void on_lost(void *context)
     park_lost(lane);
 }
 
-/* ---- making one ---- */
-
-static bool calls(const struct sql_template *tmpl, const char *name)
+struct session_events lane_session_events(struct lane *lane)
 {
-    return tmpl && sql_template_calls(tmpl, name);
-}
-
-static bool action_calls(const struct rule_action *action, const char *name)
-{
-    if (!action->type)
-        return false;
-    for (size_t i = 0; action->type->fields[i].name; i++)
-        if (calls(action->fields[i], name))
-            return true;
-    for (size_t i = 0; i < action->pair_count; i++)
-        if (calls(action->pairs[i].key, name) || calls(action->pairs[i].value, name))
-            return true;
-    return false;
-}
-
-static bool rule_calls(const struct rule *rule, const char *name)
-{
-    if (sql_program_calls(rule->program, name) ||
-        (rule->error_action && action_calls(rule->error_action, name)))
-        return true;
-    for (size_t i = 0; i < rule->action_count; i++)
-        if (action_calls(&rule->actions[i], name))
-            return true;
-    return false;
-}
-
-static bool wants_properties(const struct config *config, const struct rule_set *rules)
-{
-    if (config->identity.client_id.user_property || config->identity.principal.user_property ||
-        config->identity.source_ip.user_property)
-        return true;
-    for (size_t i = 0; i < rules->count; i++)
-        if (rule_calls(rules->rules[i], "get_mqtt_property") ||
-            rule_calls(rules->rules[i], "get_user_properties"))
-            return true;
-    return false;
-}
-
-static struct lane_action *add_action(struct lane *lane, struct lane_rule *rule, int place,
-                                      const struct rule_action *action, size_t target)
-{
-    struct lane_action *added = &lane->actions[lane->action_count++];
-
-    *added = (struct lane_action){
-        .action = action, .rule = rule, .place = place, .client = &lane->clients[target]};
-    while (action->type->fields[added->field_count].name)
-        added->field_count++;
-    return added;
-}
-
-static int make_rules(struct lane *lane, struct err *err)
-{
-    const struct rule_set *set = lane->options.rules;
-    size_t actions = 0;
-
-    for (size_t i = 0; i < set->count; i++)
-        actions += set->rules[i]->action_count + 1;
-    lane->rules = calloc(set->count + 1, sizeof *lane->rules);
-    lane->actions = calloc(actions + 1, sizeof *lane->actions);
-    lane->matches = calloc(set->count + 1, sizeof *lane->matches);
-    if (!lane->rules || !lane->actions || !lane->matches)
-        return err_memory(err);
-    for (size_t i = 0; i < set->count; i++) {
-        const struct rule *rule = set->rules[i];
-        const size_t *targets = lane->options.target_of[i];
-        struct lane_rule *made = &lane->rules[i];
-
-        *made = (struct lane_rule){.rule = rule, .actions = &lane->actions[lane->action_count]};
-        for (size_t a = 0; a < rule->action_count; a++)
-            if (rule->actions[a].type) {
-                (void)add_action(lane, made, (int)a, &rule->actions[a], targets[a]);
-                made->action_count++;
-            }
-        if (rule->error_action && rule->error_action->type)
-            made->error_action =
-                add_action(lane, made, STORE_ERROR_ACTION, rule->error_action, targets[rule->action_count]);
-        made->asks = render_computes_secrets(rule);
-        made->traced = made->error_action && rule_calls(rule, "traceid");
-    }
-    return 0;
-}
-
-static int make_clients(struct lane *lane, struct err *err)
-{
-    return client_init(lane, SOURCE_CLIENTS) == 0 ? 0 : err_memory(err);
-}
-
-static int make_loop(struct lane *lane, struct err *err)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = SOURCE_WAKE};
-
-    lane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (lane->epoll_fd < 0 || lane->wake_fd < 0 ||
-        epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, lane->wake_fd, &event) != 0)
-        return err_set(err, ERR_IO, "cannot make an event loop: %s", strerror(errno));
-    return 0;
-}
-
-static int make_spool(struct lane *lane, struct err *err)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = SOURCE_STORE};
-
-    if (spool_init(lane, err) != 0)
-        return -1;
-    if (spool_fd(lane) >= 0 && epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, spool_fd(lane), &event) != 0)
-        return err_set(err, ERR_IO, "cannot watch the store: %s", strerror(errno));
-    return 0;
-}
-
-static int make_scope(struct lane *lane, struct err *err)
-{
-    lane->host = render_host(NULL);
-    lane->scope = sql_scope_new(&lane->host, SQL_LIMITS_DEFAULT, err);
-    lane->trace_id = sql_template_compile(SPAN("${traceid()}"), NULL, SQL_2016_03_23, err);
-    return lane->scope && lane->trace_id ? 0 : -1;
-}
-
-static int make_computed(struct lane *lane, struct err *err)
-{
-    const struct lane_options *options = &lane->options;
-    bool asked = false;
-
-    for (size_t i = 0; i < options->rules->count; i++)
-        asked |= lane->rules[i].asks && !lane->rules[i].rule->disabled;
-    if (!asked || !options->secrets)
-        return 0;
-    lane->computed = computed_new(options->config, options->secrets, lane->wake_fd, err);
-    return lane->computed ? 0 : -1;
-}
-
-static int make_session(struct lane *lane, struct err *err)
-{
-    const struct lane_options *options = &lane->options;
-    const struct session_options session = {
-        .config = options->config,
-        .login = options->login,
-        .route = options->route,
-        .rules = options->rules,
-        .wants_properties = wants_properties(options->config, options->rules),
-        .epoll_fd = lane->epoll_fd,
-        .epoll_data = SOURCE_SESSION,
-        .hold = &lane->hold,
-        .counters = &lane->counters,
-        .events = {lane, on_message, on_more, on_connected, on_lost},
-    };
-
-    lane->session = session_new(&session, err);
-    return lane->session ? 0 : -1;
-}
-
-struct lane *lane_new(const struct lane_options *options, struct err *err)
-{
-    AUTO(lane_drop) struct lane *lane = calloc(1, sizeof *lane);
-
-    if (!lane) {
-        err_memory(err);
-        return NULL;
-    }
-    lane->options = *options;
-    lane->epoll_fd = lane->wake_fd = -1;
-    lane->hold.epoch = 1;
-    lane->reports_end = &lane->reports;
-    atomic_init(&lane->heartbeat_ms, clock_mono_ms());
-    dispatch_init(lane);
-    if (batch_init(lane) != 0) {
-        err_memory(err);
-        return NULL;
-    }
-    if (make_loop(lane, err) != 0 || make_spool(lane, err) != 0 || make_clients(lane, err) != 0 ||
-        make_rules(lane, err) != 0 || make_scope(lane, err) != 0 || make_computed(lane, err) != 0 ||
-        make_session(lane, err) != 0)
-        return NULL;
-    return TAKE(lane);
-}
-
-void lane_free(struct lane *lane)
-{
-    if (!lane)
-        return;
-    client_done(lane); /* what comes back from it may be given up, which the session is told */
-    session_free(lane->session);
-    computed_free(lane->computed);
-    park_done(lane);
-    spool_done(lane);
-    dispatch_done(lane);
-    batch_done(lane);
-    sql_template_free(lane->trace_id);
-    sql_scope_free(lane->scope);
-    render_secrets_free(lane->secrets);
-    render_secrets_free(atomic_load(&lane->fresh_secrets));
-    free(lane->rules);
-    free(lane->actions);
-    free(lane->matches);
-    if (lane->epoll_fd >= 0)
-        (void)close(lane->epoll_fd);
-    if (lane->wake_fd >= 0)
-        (void)close(lane->wake_fd);
-    free(lane);
+    return (struct session_events){lane, on_message, on_more, on_connected, on_lost};
 }
 
 void lane_give_secrets(struct lane *lane, struct render_secrets *secrets)
@@ -301,12 +92,29 @@ static void take_secrets(struct lane *lane)
     lane->secrets = fresh;
 }
 
-void lane_stop(struct lane *lane)
+static void wake(struct lane *lane)
 {
     const uint64_t one = 1;
 
-    atomic_store(&lane->stop, true);
     (void)!write(lane->wake_fd, &one, sizeof one);
+}
+
+void lane_stop(struct lane *lane)
+{
+    atomic_store(&lane->stop, true);
+    wake(lane);
+}
+
+void lane_part(struct lane *lane)
+{
+    atomic_store(&lane->parting, true);
+    lane_stop(lane);
+}
+
+void lane_begin(struct lane *lane)
+{
+    atomic_store(&lane->begun, true);
+    wake(lane);
 }
 
 /* ---- running ---- */
@@ -352,7 +160,8 @@ int64_t lane_hold_ms(const struct lane *lane)
 
     if (wanted > 0)
         return wanted;
-    return session_is_up(lane->session) && !session_is_v5(lane->session) ? OLD_HOLD_MS : HOLD_MS;
+    return lane->session && session_is_up(lane->session) && !session_is_v5(lane->session) ? OLD_HOLD_MS
+                                                                                          : HOLD_MS;
 }
 
 static int64_t patience_ms(const struct lane *lane)
@@ -390,6 +199,7 @@ static void publish_gauges(struct lane *lane)
                           memory_order_relaxed);
     atomic_store_explicit(&lane->gauges.held, lane->hold.unsettled + lane->hold.orphans,
                           memory_order_relaxed);
+    atomic_store_explicit(&lane->gauges.store_fails, *spool_trouble(lane) != '\0', memory_order_relaxed);
 }
 
 /* Everything that is not an event. Returns when to come again at the latest. */
@@ -467,12 +277,9 @@ static bool is_busy(const struct lane *lane)
     return false;
 }
 
-/* Settle what was read, acknowledge it, and leave so that every acknowledgement arrives. What is not safe in
- * time is not acknowledged. */
-static void leave(struct lane *lane)
+/* Bring what was read to its end and acknowledge it. False: it is not safe in time, and not acknowledged. */
+static bool settle_all(struct lane *lane, int64_t until)
 {
-    const int64_t until = lane->now_ms + GRACE_MS;
-
     session_read(lane->session, false);
     while (is_busy(lane) && lane->now_ms < until) {
         int64_t due = do_work(lane);
@@ -487,23 +294,53 @@ static void leave(struct lane *lane)
             "engine",
             "%zu rule matches are not safe and stay unacknowledged: the broker sends their messages again",
             lane->hold.unsettled);
-        return;
+        return false;
     }
-    bool flushed = session_flush(lane->session);
-    while (!flushed || !session_finish(lane->session, lane->now_ms)) {
+    for (bool flushed = session_flush(lane->session); !flushed;
+         flushed = !session_is_flushing(lane->session)) {
         if (lane->now_ms >= until)
-            return;
+            return false;
         wait_for_events(lane, lane->now_ms + 100);
-        flushed = flushed || !session_is_flushing(lane->session);
+    }
+    return true;
+}
+
+/* Leave so that every acknowledgement arrives. */
+static void leave(struct lane *lane, int64_t until)
+{
+    while (!session_finish(lane->session, lane->now_ms) && lane->now_ms < until)
+        wait_for_events(lane, lane->now_ms + 100);
+}
+
+/* The lane before this one still runs: only clients are opened. */
+static void wait_for_turn(struct lane *lane)
+{
+    while (!atomic_load(&lane->begun) && !atomic_load(&lane->stop)) {
+        client_work(lane);
+        if (client_all_ready(lane))
+            atomic_store(&lane->prepared, true);
+        wait_for_events(lane, client_next_due(lane));
     }
 }
 
 void lane_run(struct lane *lane)
 {
     lane->now_ms = clock_mono_ms();
-    spool_begin(lane);
-    wait_for_clients(lane);
-    run_until_stopped(lane);
-    leave(lane);
+    if (lane->options.is_heir)
+        wait_for_turn(lane);
+    if (lane->session) {
+        spool_begin(lane);
+        wait_for_clients(lane);
+        run_until_stopped(lane);
+
+        const int64_t until = lane->now_ms + GRACE_MS;
+        const bool settled = settle_all(lane, until);
+        if (atomic_load(&lane->parting))
+            lane->parted = settled && lane->hold.orphans == 0;
+        else if (settled)
+            leave(lane, until);
+    }
     client_close_all(lane, lane->now_ms);
+    publish_gauges(lane);
+    atomic_store(&lane->over, true);
 }

@@ -41,6 +41,9 @@ enum {
     LANE_RECORD_BYTES = 32 << 20,
 };
 
+/* What epoll reports: one of these, or SOURCE_CLIENTS + the client's place. */
+enum { SOURCE_WAKE, SOURCE_SESSION, SOURCE_STORE, SOURCE_CLIENTS };
+
 struct lane;
 
 /* ---- where records go ---- */
@@ -232,6 +235,7 @@ struct lane_options {
     struct store *store; /* NULL: what is not safe is held */
     /* For each rule its actions' targets: target_of[rule][action]; the error action's is the last. */
     const size_t *const *target_of;
+    bool is_heir; /* it takes over from another lane that still runs: lane_succeed */
 };
 
 struct lane {
@@ -239,11 +243,15 @@ struct lane {
     struct counters counters;
     struct gauges gauges;
     atomic_bool stop;
+    atomic_bool parting;          /* to stop, and leave the connection to an heir */
+    bool parted;                  /* it did, and nothing it had is open */
+    atomic_bool prepared, begun;  /* of an heir: its clients are ready; it has taken over */
+    atomic_bool over;             /* its thread is about to end */
     _Atomic int64_t heartbeat_ms; /* of the loop, for the watchdog */
 
     int epoll_fd, wake_fd;
     int64_t now_ms;
-    struct session *session;
+    struct session *session; /* NULL: an heir that has not taken over, or a lane that has one that did */
     struct hold hold;
     /* The broker keeps our session since the connection `session_since`, and sends again what was not
      * acknowledged on those before `resent_before`. What came earlier than the session, nobody else has. */
@@ -291,6 +299,20 @@ void lane_give_settings(struct lane *lane, size_t target, struct render_settings
  */
 void lane_run(struct lane *lane);
 void lane_stop(struct lane *lane); /* thread safe */
+
+/* Another lane in place of one that runs, with other rules, and without losing the connection:
+ *
+ *   lane_new with `is_heir`, and lane_run on its thread: it opens its clients, and is `prepared`;
+ *   lane_part for the former: it settles what it has read, acknowledges it, and its thread ends;
+ *   lane_succeed: the heir has the session now, and goes on counting. If the former could not settle in time,
+ *   its connection goes with it, and the broker sends again what was not acknowledged;
+ *   lane_free for the former: what it had stored is on the disk from then on;
+ *   lane_begin: the heir looks what waits there, and reads on. */
+void lane_part(struct lane *lane);                         /* thread safe */
+void lane_succeed(struct lane *lane, struct lane *former); /* while neither touches its session */
+void lane_begin(struct lane *lane);                        /* thread safe */
+
+struct session_events lane_session_events(struct lane *lane);
 
 /* How long a record may be without an answer before it goes to the disk. */
 int64_t lane_hold_ms(const struct lane *lane);

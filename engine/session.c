@@ -6,6 +6,7 @@
 #include "base/dial.h"
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -437,7 +438,7 @@ struct session *session_new(const struct session_options *options, struct err *e
         session_free(session);
         return NULL;
     }
-    if (session_plan(session, err) != 0) {
+    if (session_plan(session, options->route, err) != 0) {
         session_free(session);
         return NULL;
     }
@@ -458,6 +459,25 @@ void session_free(struct session *session)
     redelivery_free(session->redelivery);
     free(session->dup_line);
     free(session);
+}
+
+int session_move(struct session *session, const struct session_options *options, struct err *err)
+{
+    assert(!session->reading && !session->flushing && !session->doubting);
+    if (session_plan(session, options->route, err) != 0)
+        return -1;
+    if (session->armed)
+        (void)epoll_ctl(session->options.epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
+    session->armed = 0;
+    session->options = *options;
+    session->options.login = NULL;
+    if (!session_login_same(session->login, options->login))
+        session_give_login(session, session_login_ref(options->login));
+    atomic_store(&session->unsubscribed, 0);
+    if (session->phase == SESSION_UP)
+        session_subscribe(session);
+    arm(session);
+    return 0;
 }
 
 void session_give_login(struct session *session, struct session_login *login)

@@ -51,6 +51,10 @@ struct session *session_new(const struct session_options *options, struct err *e
 /* Drops the connection as it is: nothing is flushed. */
 void session_free(struct session *session);
 
+/* Go on, connection and all, for other rules: what differs is subscribed and unsubscribed. Nothing may be
+ * unsettled, flushing or read meanwhile. 0, or -1 with `err`: all is as it was. */
+int session_move(struct session *session, const struct session_options *options, struct err *err);
+
 /* Another login, from the next connection on; a reference is taken over. Any thread. */
 void session_give_login(struct session *session, struct session_login *login);
 

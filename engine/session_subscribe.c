@@ -13,24 +13,31 @@ enum {
     ASK_AGAIN_MS = 30000,
 };
 
-int session_plan(struct session *session, struct err *err)
+int session_plan(struct session *session, const struct route *route, struct err *err)
 {
-    const struct route *route = session->options.route;
     const size_t count = route_count(route);
-    size_t own;
+    uint32_t *order = calloc(count + 1, sizeof *order);
+    bool *denied = calloc(count + 1, sizeof *denied);
+    size_t shared = 0, own;
 
-    session->order = calloc(count + 1, sizeof *session->order);
-    session->denied = calloc(count + 1, sizeof *session->denied);
-    if (!session->order || !session->denied)
+    if (!order || !denied) {
+        free(order);
+        free(denied);
         return err_memory(err);
+    }
     for (size_t i = 0; i < count; i++)
         if (route_entry(route, i)->id == ROUTE_SHARED)
-            session->order[session->shared_count++] = (uint32_t)i;
-    own = session->shared_count;
+            order[shared++] = (uint32_t)i;
+    own = shared;
     for (size_t i = 0; i < count; i++)
         if (route_entry(route, i)->id != ROUTE_SHARED)
-            session->order[own++] = (uint32_t)i;
+            order[own++] = (uint32_t)i;
+    free(session->order);
+    free(session->denied);
+    session->order = order;
+    session->denied = denied;
     session->order_count = count;
+    session->shared_count = shared;
     return 0;
 }
 

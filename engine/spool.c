@@ -223,7 +223,8 @@ static void look(struct lane *lane, bool first)
     }
     if (!first)
         return;
-    counters_add(&lane->counters, COUNT_recovered, rows + lost);
+    if (!lane->options.is_heir) /* else they have been counted */
+        counters_add(&lane->counters, COUNT_recovered, rows + lost);
     if (rows > 0)
         log_info("store", "%" PRIu64 " records for %zu topics wait on the disk and are delivered first", rows,
                  queues);

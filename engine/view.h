@@ -8,6 +8,7 @@
 #include "counters.h"
 #include "lane.h"
 #include "opening.h"
+#include "reload.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -21,6 +22,7 @@ struct subject {
     struct secrets *secrets; /* NULL: none configured */
     struct store *store;     /* NULL: none, or not open yet */
     struct opening opening;
+    struct reload *reload;
     const atomic_bool *stopping;
     const char *version; /* of the program; NULL: not known */
     int64_t started_ms;  /* wall clock */

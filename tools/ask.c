@@ -136,12 +136,13 @@ static int reach(const struct listen *where)
     return -1;
 }
 
-static int exchange(int fd, const char *path, struct buf *out)
+static int exchange(int fd, const char *method, const char *path, struct buf *out)
 {
     const int64_t until_ms = clock_mono_ms() + WAIT_MS;
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     char request[512];
-    int size = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", path);
+    int size = snprintf(request, sizeof request,
+                        "%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", method, path);
 
     if (send(fd, request, (size_t)size, MSG_NOSIGNAL) != size)
         return -1;
@@ -177,7 +178,7 @@ static enum ask_answer take_body(struct buf *out, const char *name, const char *
     status = atoi(out->data + 9);
     out->size -= (size_t)(end + 4 - out->data);
     memmove(out->data, end + 4, out->size + 1);
-    if (status == 200)
+    if (status == 200 || status == 202)
         return ASK_HERE;
     for (size_t i = 0; i < out->size; i++) /* it goes to a terminal */
         if ((unsigned char)out->data[i] < ' ' || out->data[i] == 0x7f)
@@ -186,7 +187,8 @@ static enum ask_answer take_body(struct buf *out, const char *name, const char *
     return ASK_BROKEN;
 }
 
-enum ask_answer ask_page(const struct listen *where, const char *path, struct buf *out, struct err *err)
+static enum ask_answer ask(const struct listen *where, const char *method, const char *path, struct buf *out,
+                           struct err *err)
 {
     char name[LISTEN_PATH + 16];
     int fd = reach(where);
@@ -201,7 +203,7 @@ enum ask_answer ask_page(const struct listen *where, const char *path, struct bu
                                   : "");
         return ASK_NOBODY;
     }
-    int done = exchange(fd, path, out);
+    int done = exchange(fd, method, path, out);
     int error = errno;
     (void)close(fd);
     if (done != 0) {
@@ -209,6 +211,16 @@ enum ask_answer ask_page(const struct listen *where, const char *path, struct bu
         return ASK_NOBODY;
     }
     return take_body(out, name, path, err);
+}
+
+enum ask_answer ask_page(const struct listen *where, const char *path, struct buf *out, struct err *err)
+{
+    return ask(where, "GET", path, out, err);
+}
+
+enum ask_answer ask_post(const struct listen *where, const char *path, struct buf *out, struct err *err)
+{
+    return ask(where, "POST", path, out, err);
 }
 
 json_t *ask_json(const struct ask *ask, const char *path, int (*judge)(const json_t *), int *status)

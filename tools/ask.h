@@ -1,4 +1,5 @@
-/* tools/ask.h - ask the daemon that runs, at its admin address: what `status` and `secrets` share. */
+/* tools/ask.h - ask the daemon that runs, at its admin address: what `status`, `secrets` and `reload` share.
+ */
 #ifndef TOOLS_ASK_H
 #define TOOLS_ASK_H
 
@@ -27,8 +28,10 @@ enum ask_answer {
     ASK_NOBODY, /* with `err`: no daemon answers */
     ASK_BROKEN, /* with `err`: what answers is no daemon of ours, or says no */
 };
-/* GET `path`. The body in `*out`, which buf_done frees either way. Waits ten seconds at most. */
+/* GET `path`, or POST nothing to it. The body in `*out`, which buf_done frees either way. Waits ten seconds
+ * at most. */
 enum ask_answer ask_page(const struct listen *where, const char *path, struct buf *out, struct err *err);
+enum ask_answer ask_post(const struct listen *where, const char *path, struct buf *out, struct err *err);
 
 /* The page as JSON: an owned value, or NULL with `*status`, once the failure is told on standard error, or
  * once the answer is printed as it comes because the user wants JSON (then `*status` is what `judge` makes of

@@ -24,7 +24,8 @@ static const struct usage usage = {
     .synopsis = "[-c FILE]",
     .text = "Run the rules: subscribe to their topics, evaluate, produce to Kafka, acknowledge.\n"
             "Stays in the foreground and logs to standard error. SIGTERM and SIGINT settle what is in\n"
-            "flight and stop; a second one stops at once. A rule that is refused is logged and left out.\n\n"
+            "flight and stop; a second one stops at once. A rule that is refused is logged and left out.\n"
+            "SIGHUP is `topicrule reload`.\n\n"
             "exit status: 0 stopped as asked, 2 could not start or go on\n",
     .rows = rows,
 };
@@ -42,14 +43,23 @@ static void on_stop(int signal)
     engine_stop(running);
 }
 
-static void stop_on_signals(struct engine *engine)
+static void on_reload(int signal)
 {
-    struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    (void)signal;
+    engine_reload(running);
+}
+
+static void heed_signals(struct engine *engine)
+{
+    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    struct sigaction reload = {.sa_handler = on_reload, .sa_flags = SA_RESTART};
 
     running = engine;
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigemptyset(&stop.sa_mask);
+    (void)sigemptyset(&reload.sa_mask);
+    (void)sigaction(SIGTERM, &stop, NULL);
+    (void)sigaction(SIGINT, &stop, NULL);
+    (void)sigaction(SIGHUP, &reload, NULL);
 }
 
 static void log_report(const struct report *report, const char *topic)
@@ -73,6 +83,40 @@ static struct rule_set *take_rules(const struct config *config)
         return NULL;
     }
     return TAKE(set);
+}
+
+/* ---- a reload ---- */
+
+static void say_report(const struct report *report, struct buf *said)
+{
+    char text[1024];
+
+    for (size_t i = 0; i < report->count; i++) {
+        (void)err_print(&report->findings[i].err, text, sizeof text);
+        buf_format(said, "%s: %s\n", report->findings[i].severity == SEVERITY_ERROR ? "error" : "warning",
+                   text);
+    }
+}
+
+/* Stricter than a start, which leaves out what is refused: here there is something that works already. */
+static int load_again(void *context, struct config **config, struct rule_set **rules, struct buf *said)
+{
+    AUTO(report_done) struct report report = REPORT_INIT;
+    AUTO(config_drop) struct config *read = config_load(context, &report);
+    AUTO(rule_set_drop) struct rule_set *set = NULL;
+
+    if (read)
+        set = load_rules(read->rules_path, read, true, &report);
+    if (set && load_runnable(set) == 0 && report.errors == 0)
+        report_error(&report, read->rules_path, NULL, (struct pos){0, 0}, "no rule is left to run");
+    log_report(&report, "reload");
+    say_report(&report, said);
+    if (!set || report.errors > 0)
+        return -1;
+    log_setup(read->log.format, read->log.level);
+    *config = TAKE(read);
+    *rules = TAKE(set);
+    return 0;
 }
 
 static int give_up(const char *topic, const struct err *err)
@@ -101,17 +145,19 @@ static int run(const struct config *config)
                                            .rules = set,
                                            .secrets = secrets,
                                            .version = TOPICRULE_VERSION,
-                                           .store_path = store};
+                                           .store_path = store,
+                                           .source = {(void *)(uintptr_t)config->file, load_again}};
     struct engine *engine = engine_new(&options, &err);
     if (!engine)
         return give_up("engine", &err);
     log_info("engine", "topicrule %s, %zu %s from %s", TOPICRULE_VERSION, load_runnable(set),
              load_runnable(set) == 1 ? "rule" : "rules", config->rules_path);
-    stop_on_signals(engine);
+    heed_signals(engine);
     int status = engine_run(engine, &err);
-    /* The handler may still be called while the engine goes away. */
+    /* A handler may still be called while the engine goes away. */
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGHUP, SIG_IGN);
     engine_free(engine);
     return status ? give_up("engine", &err) : STATUS_FINE;
 }

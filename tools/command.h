@@ -8,7 +8,7 @@ enum status {
     STATUS_NOT = 1,  /* `eval`: no match; `test`: some failed; `doctor`: something does not work;
                       * `dead`: no such letter */
     STATUS_BAD = 2,  /* an error: wrong usage, a file that cannot be read, a rule that is refused */
-    STATUS_AWAY = 3, /* `status`, `secrets`: no daemon answers */
+    STATUS_AWAY = 3, /* `status`, `secrets`, `reload`: no daemon answers */
 };
 
 struct command {
@@ -18,6 +18,7 @@ struct command {
 };
 
 int cmd_run(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_secrets(int argc, char **argv);
 int cmd_check(int argc, char **argv);

@@ -11,6 +11,7 @@ const struct action_type *const action_types[] = {&kafka_action_type, NULL};
 
 static const struct command commands[] = {
     {"run", cmd_run, "run the rules: the daemon, in the foreground"},
+    {"reload", cmd_reload, "have the daemon that runs read configuration and rules anew"},
     {"status", cmd_status, "how the daemon that runs is doing"},
     {"secrets", cmd_secrets, "secrets that it knows: names, ages, users, never values"},
     {"check", cmd_check, "validate a configuration and rules"},

@@ -280,6 +280,41 @@ def a_slow_reader_is_cut_off(folder, cleanup):
     check(get(where, "/healthz")[0] == 200, "it still answers")
 
 
+def a_reload_is_asked_for_by_post(folder, cleanup):
+    cluster, broker, daemon, where = stage(folder, cleanup, listen=None)
+    daemon.start()
+    broker.publish("plant/a", '{"n": 1}')
+    at_rest(where, 1)
+
+    def post(headers="Host: localhost\r\n", body=b""):
+        return exchange(where, f"POST /reload HTTP/1.0\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    check(get_json(where, "/reload") == {"asked": 0, "done": 0, "refused": False, "text": ""}, "none was asked for")
+    check(post("Host: localhost\r\nOrigin: http://localhost\r\n")[0] == 403, "a web page may not")
+    check(post("Host: elsewhere\r\n")[0] == 403, "nor a name that is not ours")
+    status, head, _ = exchange(where, b"PUT /reload HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+    check(status == 405 and b"Allow: GET, HEAD, POST" in head, "PUT is refused")
+    check(get_json(where, "/reload")["asked"] == 0, "none of these was one")
+    status, _, body = post(body=b"x" * 100000)
+    check(status == 202 and json.loads(body) == {"number": 1}, f"{status} {body}")
+    wait_for(lambda: get_json(where, "/reload")["done"] == 1, "the reload", 60)
+    told = get_json(where, "/reload")
+    check(not told["refused"] and told["text"].endswith("reloaded: 1 rule, 1 before\n"), f"{told}")
+    with open(os.path.join(daemon.folder, "rules/cold.json"), "w", encoding="utf-8") as file:
+        json.dump(rule("SELECT n FROM 'plant/a'", "readings", cluster.servers), file)
+    for _ in range(20):  # they are many, and one reload may serve several
+        check(post()[0] == 202, "asked")
+    broker.publish("plant/a", '{"n": 2}')
+    metrics = at_rest(where, 2)
+    wait_for(lambda: get_json(where, "/reload")["done"] == 21, "all of them", 120)
+    metrics = Metrics(where)
+    metrics.check_sums()
+    check(metrics("topicrule_rules") == 2, "the new rule is there")
+    check(metrics("topicrule_rule_evaluation_results_total", rule="hot", result="matched") == 2, "counters went on")
+    post()
+    daemon.stop()  # in the middle of one
+
+
 def the_socket_comes_and_goes(folder, cleanup):
     _, _, daemon, where = stage(folder, cleanup)
     daemon.start()
@@ -386,4 +421,4 @@ def answer_once(server, answer):
 
 
 main(the_program_asks_the_daemon, a_start_that_waits_says_for_what, the_program_says_why_it_cannot_ask, sums_close, documents_name_what_is_there, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
-     a_slow_reader_is_cut_off, the_socket_comes_and_goes)
+     a_slow_reader_is_cut_off, a_reload_is_asked_for_by_post, the_socket_comes_and_goes)

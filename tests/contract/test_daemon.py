@@ -217,5 +217,107 @@ def what_is_on_the_disk_is_acknowledged(cleanup):
     assert 6 <= stage.kafka.count() <= 11  # the killed producer may have sent the five
 
 
+def change_rules(stage, name, topic_filter):
+    """Another file in the place of the one there is."""
+    with open(f"{stage.folder}/rules/heat.json", encoding="utf-8") as file:
+        document = json.load(file)
+    document["sql"] = f"SELECT n FROM '{topic_filter}'"
+    with open(f"{stage.folder}/rules/{name}~", "w", encoding="utf-8") as file:
+        json.dump(document, file)
+    os.rename(f"{stage.folder}/rules/{name}~", f"{stage.folder}/rules/{name}.json")
+
+
+def said(stage, text):
+    with open(stage.log, encoding="utf-8", errors="replace") as file:
+        return text in file.read()
+
+
+def a_reload_keeps_the_connection(cleanup):
+    stage = Stage(cleanup)
+    stage.kafka.release()
+    change_rules(stage, "heat", "plant/#")
+    change_rules(stage, "more", "farm/+")
+    stage.child.send_signal(signal.SIGHUP)
+    filters = [name for subscribe in stage.link.subscribes() for name, _ in subscribe.filters]
+    assert sorted(filters) == ["farm/+", "plant/#"], filters
+    stage.link.send(numbered(stage.link, 1, 3))
+    stage.link.pubacks([1, 2, 3], 60)
+    assert stage.kafka.count() == 4
+    os.unlink(f"{stage.folder}/rules/heat.json")
+    stage.child.send_signal(signal.SIGHUP)
+    assert stage.link.unsubscribe() == ["plant/#"]
+    stage.link.unsuback()
+    filters = [name for subscribe in stage.link.subscribes() for name, _ in subscribe.filters]
+    assert filters == ["farm/+"], filters
+    stage.link.send(numbered(stage.link, 4, 4))  # what the broker had queued for it
+    stage.link.pubacks([4], 60)
+    assert stage.kafka.count() == 4
+
+
+def a_reload_waits_for_what_was_read(cleanup):
+    stage = Stage(cleanup)
+    stage.link.send(numbered(stage.link, 1, 3))
+    stage.link.quiet(1)
+    stage.child.send_signal(signal.SIGHUP)
+    stage.link.quiet(2)
+    stage.kafka.release()
+    stage.link.pubacks([1, 2, 3], 60)
+    stage.link.subscribes()
+    stage.link.send(numbered(stage.link, 4, 4))
+    stage.link.pubacks([4], 60)
+    assert stage.kafka.count() == 5
+
+
+def a_reload_gives_up_what_is_not_safe(cleanup):
+    stage = Stage(cleanup)
+    stage.link.send(numbered(stage.link, 1, 3))
+    stage.link.quiet(1)
+    stage.child.send_signal(signal.SIGHUP)
+    stage.link.wait_closed(90)  # without an acknowledgement
+    link = stage.broker.accept(60)
+    link.connack(session=True)
+    link.subscribes()
+    link.send(numbered(link, 1, 3, dup=True))
+    link.quiet(1)
+    stage.kafka.release()
+    link.pubacks([1, 2, 3], 60)
+    assert 4 <= stage.kafka.count() <= 7  # the first three were in Kafka's hands
+
+
+def a_reload_that_is_refused_changes_nothing(cleanup):
+    stage = Stage(cleanup)
+    change_rules(stage, "more", "farm/#/x")
+    stage.child.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 60
+    while not said(stage, "the former rules run on"):
+        assert time.monotonic() < end, "no refusal in the log"
+        time.sleep(0.1)
+    stage.link.send(numbered(stage.link, 1, 3))
+    stage.link.quiet(1)
+    stage.kafka.release()
+    stage.link.pubacks([1, 2, 3], 60)
+    assert stage.kafka.count() == 4
+
+
+def a_reload_while_the_broker_is_away(cleanup):
+    stage = Stage(cleanup)
+    stage.kafka.release()
+    stage.link.close()
+    change_rules(stage, "more", "farm/+")
+    stage.child.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 60
+    while not said(stage, "reloaded: 2 rules"):
+        assert time.monotonic() < end, "no reload"
+        time.sleep(0.1)
+    link = stage.broker.accept(60)
+    while True:  # attempts that nobody took are still in line
+        with contextlib.suppress(Failed, ConnectionError):
+            link.connack(session=True)
+            filters = [name for subscribe in link.subscribes() for name, _ in subscribe.filters]
+            break
+        link = stage.broker.accept(60)
+    assert sorted(filters) == ["farm/+", "plant/#"], filters
+
+
 if __name__ == "__main__":
     enginelib.main(globals())

@@ -6,6 +6,7 @@
 #define ENGINE_ENGINE_H
 
 #include "actions/action.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "rules/config.h"
 #include "rules/rule.h"
@@ -16,6 +17,14 @@
 
 struct engine;
 
+/* Where a reload has configuration and rules from. */
+struct engine_source {
+    void *context;
+    /* Read both anew: 0 with both, which are the engine's from then on, or -1. What is to be said of them, a
+     * line for each finding, is logged and put into `said`. On the thread of engine_run. */
+    int (*load)(void *context, struct config **config, struct rule_set **rules, struct buf *said);
+};
+
 /* All borrowed for the life of the engine, but the rule set, of which it takes a reference of its own. */
 struct engine_options {
     const struct config *config;
@@ -23,6 +32,7 @@ struct engine_options {
     struct secrets *secrets; /* NULL: none configured */
     const char *version;     /* of the program, for those who look at it; NULL: not told */
     const char *store_path; /* of the database for what cannot be delivered yet. NULL: no store, it is held */
+    struct engine_source source; /* `load` NULL: there is no reload */
 };
 
 /* Make sessions and clients; contacts nothing yet. NULL with `err`. */
@@ -37,12 +47,18 @@ int engine_run(struct engine *engine, struct err *err);
 /* Async-signal-safe and thread safe. */
 void engine_stop(struct engine *engine);
 
+/* Read configuration and rules anew, and go on with them if nothing is wrong with them; messages and the
+ * connection to the broker stay. What came of it is logged and told at /reload. Async-signal-safe and thread
+ * safe. */
+void engine_reload(struct engine *engine);
+
 /* True once every session is connected and the broker has answered its subscriptions: from here on a message
- * that is published is heard. Any thread. Goes back to false while a connection is lost. */
+ * that is published is heard. Any thread, but with a `source` that of engine_run alone. Goes back to false
+ * while a connection is lost. */
 bool engine_is_ready(const struct engine *engine);
 
-/* Counters by cause, so that sums close. Readable at any time from any thread. Copies that a broker of MQTT 5
- * sends for overlapping subscriptions are received messages each. */
+/* Counters by cause, so that sums close. Readable at any time from any thread (but see above). Copies that a
+ * broker of MQTT 5 sends for overlapping subscriptions are received messages each. */
 struct engine_counters {
     uint64_t received, bytes;  /* messages, and bytes of their payloads */
     uint64_t retained_ignored; /* replays of what the broker keeps */

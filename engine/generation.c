@@ -1,0 +1,92 @@
+#include "generation.h"
+
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct generation *generation_new(const struct config *config, struct config *own_config,
+                                  struct rule_set *rules, struct err *err)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+
+    if (!generation) {
+        err_memory(err);
+        config_free(own_config);
+        rule_set_free(rules);
+        return NULL;
+    }
+    *generation = (struct generation){.config = config, .own_config = own_config, .rules = rules};
+    return generation;
+}
+
+void generation_free(struct generation *generation)
+{
+    if (!generation)
+        return;
+    lane_free(generation->lane);
+    plan_done(&generation->plan);
+    rule_set_free(generation->rules);
+    config_free(generation->own_config);
+    free(generation);
+}
+
+/* Without kept identifiers a message that was queued for us may run a rule twice: no reason not to start. */
+static void identify_filters(struct plan *plan, struct store *store)
+{
+    struct err err;
+
+    if (store && plan_identify(plan, store, &err) != 0)
+        log_err(LOG_WARN, "store", &err);
+}
+
+int generation_make(struct generation *generation, const struct generation_frame *frame, bool is_heir,
+                    struct err *err)
+{
+    struct plan *plan = &generation->plan;
+
+    if (plan_make(plan, generation->config, generation->rules, frame->secrets, err) != 0)
+        return -1;
+    identify_filters(plan, frame->store);
+    const struct lane_options options = {
+        .config = generation->config,
+        .rules = generation->rules,
+        .route = plan->route,
+        .secrets = frame->secrets,
+        .login = plan->login,
+        .targets = plan->targets,
+        .target_count = plan->target_count,
+        .store = frame->store,
+        .target_of = (const size_t *const *)plan->target_of,
+        .is_heir = is_heir,
+    };
+    generation->lane = lane_new(&options, err);
+    return generation->lane ? 0 : -1;
+}
+
+static void *run_lane(void *lane)
+{
+    lane_run(lane);
+    return NULL;
+}
+
+/* Signals are for the caller's thread. */
+int generation_start(struct generation *generation, struct err *err)
+{
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&generation->thread, NULL, run_lane, generation->lane);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    generation->running = error == 0;
+    return error ? err_set(err, ERR_IO, "cannot start a thread: %s", strerror(error)) : 0;
+}
+
+void generation_join(struct generation *generation)
+{
+    if (generation->running)
+        (void)pthread_join(generation->thread, NULL);
+    generation->running = false;
+}
