@@ -4,6 +4,7 @@
 #include "connack.h"
 #include "dropped.h"
 #include "login.h"
+#include "redelivery.h"
 #include "tls.h"
 
 #include "base/clock.h"
@@ -54,11 +55,11 @@ static void tell_session(const struct looking *looking, const mosquitto_property
 
 static void tell_window(const struct looking *looking, const mosquitto_property *properties)
 {
-    uint16_t window = 65535;
+    uint16_t window = REDELIVERY_RECEIVE_MAXIMUM + 1; /* if it says nothing */
 
     (void)mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM, &window, false);
-    health_tell(looking->report, HEALTH_FINE, "window",
-                "we take 65535 unacknowledged messages, the broker %u", window);
+    health_tell(looking->report, HEALTH_FINE, "window", "we take %d unacknowledged messages, the broker %u",
+                REDELIVERY_RECEIVE_MAXIMUM, window);
 }
 
 static void tell_qos(const struct looking *looking, const mosquitto_property *properties)
@@ -215,7 +216,7 @@ static int set_up(const struct looking *looking, struct mosquitto *mosq, SSL_CTX
                                   looking->old_protocol ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5);
 
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_int_option(mosq, MOSQ_OPT_RECEIVE_MAXIMUM, 65535);
+        rc = mosquitto_int_option(mosq, MOSQ_OPT_RECEIVE_MAXIMUM, REDELIVERY_RECEIVE_MAXIMUM);
     if (rc == MOSQ_ERR_SUCCESS && (looking->login->username || password))
         rc = mosquitto_username_pw_set(mosq, looking->login->username ? looking->login->username : "",
                                        password ? wiped_reveal(password).data : NULL);

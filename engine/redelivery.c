@@ -30,6 +30,16 @@ struct ring {
     uint32_t first, count;
 };
 
+/* How the broker has numbered its messages, over all connections of this session. */
+struct numbering {
+    uint16_t last;  /* 0: none on this connection yet */
+    uint32_t steps; /* identifiers that were one more than the one before, since one that was not */
+    bool turned;    /* and the highest was among them */
+};
+
+/* So many steps, to take a broker for one that counts; and of what it gave last, so much is told apart. */
+enum { STEPS = 4096, TURN = 65535, COUNTED = 49152 };
+
 struct redelivery {
     struct list read;    /* on this connection, since the last flush */
     struct ring flushed; /* on this connection, before */
@@ -42,8 +52,11 @@ struct redelivery {
     uint32_t epoch;        /* of `again` */
     size_t broker;         /* that sent `read`, and that must send `again` */
     bool resumed;          /* this connection: `again` may be believed */
-    uint64_t *present;     /* bits: the identifiers in `again` */
-    uint64_t *later;       /* bits, for one look */
+    bool counted;          /* `perhaps` may be believed though `again` is empty; until something else came */
+    bool v5;               /* it was told how much may be unacknowledged */
+    struct numbering numbering;
+    uint64_t *present; /* bits: the identifiers in `again` */
+    uint64_t *later;   /* bits, for one look */
     struct message_key key;
 };
 
@@ -129,11 +142,12 @@ static void forget_again(struct redelivery *redelivery)
     redelivery->again.count = redelivery->next = 0;
     redelivery->perhaps.count = 0;
     redelivery->in_doubt = 0;
+    redelivery->counted = false;
 }
 
 bool redelivery_expects(const struct redelivery *redelivery)
 {
-    return redelivery->resumed && redelivery->next < redelivery->again.count;
+    return redelivery->resumed && (redelivery->next < redelivery->again.count || redelivery->counted);
 }
 
 bool redelivery_in_doubt(const struct redelivery *redelivery)
@@ -183,12 +197,31 @@ static bool is_perhaps(struct redelivery *redelivery, uint64_t hash, uint16_t mi
     return true;
 }
 
+/* The same where nothing follows, and the broker counts: what it sent next has another identifier. */
+static enum redelivery_verdict judge_counted(struct redelivery *redelivery, uint64_t hash, uint16_t mid,
+                                             bool dup)
+{
+    if (dup && is_perhaps(redelivery, hash, mid)) {
+        if (redelivery->in_doubt == redelivery->perhaps.count) {
+            prove(redelivery);
+            redelivery->counted = false;
+        }
+        return REDELIVERY_PASS_OVER;
+    }
+    const bool broken = redelivery->in_doubt > 0;
+
+    forget_again(redelivery);
+    return broken ? REDELIVERY_BROKEN : REDELIVERY_EVALUATE;
+}
+
 static enum redelivery_verdict judge(struct redelivery *redelivery, uint64_t hash, uint16_t mid, bool dup)
 {
     const struct entry *expected = &redelivery->again.entries[redelivery->next];
 
     if (!redelivery_expects(redelivery))
         return REDELIVERY_EVALUATE;
+    if (redelivery->counted)
+        return judge_counted(redelivery, hash, mid, dup);
     if (dup && is_expected(redelivery, hash, mid)) {
         redelivery->next++;
         prove(redelivery);
@@ -206,6 +239,24 @@ static enum redelivery_verdict judge(struct redelivery *redelivery, uint64_t has
     return REDELIVERY_EVALUATE;
 }
 
+/* ---- does it count? ---- */
+
+static void look_at_number(struct numbering *numbering, uint16_t mid)
+{
+    if (numbering->last != 0 && mid == numbering->last % TURN + 1) {
+        numbering->steps += numbering->steps < STEPS;
+        numbering->turned |= mid == TURN;
+    } else if (numbering->last != 0) {
+        *numbering = (struct numbering){0};
+    }
+    numbering->last = mid;
+}
+
+static bool counts(const struct numbering *numbering)
+{
+    return numbering->turned && numbering->steps == STEPS;
+}
+
 enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const struct message *message,
                                         uint16_t mid, bool dup, uint32_t *place)
 {
@@ -213,6 +264,7 @@ enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const str
     const enum redelivery_verdict verdict = judge(redelivery, hash, mid, dup);
     struct list *read = &redelivery->read;
 
+    look_at_number(&redelivery->numbering, mid);
     *place = PLACE_NONE;
     if (read->count < REDELIVERY_MOST) {
         *place = read->count++;
@@ -286,14 +338,29 @@ void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uin
     redelivery->epoch = epoch;
     set_present(redelivery, true);
     forget_acknowledged(redelivery);
-    if (how == REDELIVERY_TAKEN)
+    redelivery->numbering.last = 0; /* what comes again is numbered as it was */
+    if (how == REDELIVERY_TAKEN) {
         forget_again(redelivery);
+        redelivery->numbering = (struct numbering){0};
+    }
+    if (redelivery->again.count == 0 && redelivery->perhaps.count > 0 && counts(&redelivery->numbering)) {
+        redelivery->counted = true;
+        if (redelivery->perhaps.count > COUNTED)
+            ring_skip(&redelivery->perhaps, redelivery->perhaps.count - COUNTED);
+    }
 }
 
-void redelivery_connected(struct redelivery *redelivery, bool resumed, size_t broker)
+void redelivery_connected(struct redelivery *redelivery, bool resumed, size_t broker, bool v5)
 {
-    if (!resumed || broker != redelivery->broker)
+    if (!resumed || broker != redelivery->broker) {
         forget_again(redelivery);
+        redelivery->numbering = (struct numbering){0};
+    }
+    if (!v5 && redelivery->counted)
+        forget_again(redelivery);
+    if (!v5 || !redelivery->v5)
+        redelivery->numbering = (struct numbering){0};
+    redelivery->v5 = v5;
     redelivery->broker = broker;
     redelivery->resumed = resumed;
 }

@@ -40,8 +40,25 @@
  * Three kinds of messages came after a flush: those that we read; those that were left in the socket when the
  * broker closed the connection (redelivery_left); and the one that was next in the socket when the flush
  * began, whose identifier is all that we know, as writing into a connection that is gone takes the rest with
- * it. That one is believed when all that was flushed has come before it, or nothing of it. Without any of
- * them nothing can be proven, and the flushed ones are forgotten.
+ * it. That one is believed when all that was flushed has come before it, or nothing of it.
+ *
+ * Where nothing came after a flush, as at the end of a backlog, order alone proves nothing: the first that
+ * comes again may be one of the flushed, or the first that the broker sent after them and that we never saw.
+ * If that one can only have another identifier, they can be told apart. It has another with a broker that
+ * counts: from 1 to 65535 and on from 1, whatever is free. mosquitto does (every version has
+ * mosquitto__mid_generate: last_mid plus one for each message at the time when it is queued, saved with the
+ * session). We take a broker for one when in thousands of messages, over all connections of a session that it
+ * resumed, each identifier was one more than the one before without any exception, and 65535 was among them.
+ * One that gives the lowest free identifier never comes so far, because it may not send more than our receive
+ * maximum unacknowledged (MQTT 5.0, 3.3.4), which is 65534 for this reason. One that drops messages for want
+ * of room leaves gaps, and is not believed for a while. Then: if the very first message on the next
+ * connection is one of the last 49,152 that were flushed, and those that followed it come one by one, up to
+ * the last, they are passed over, in doubt until then. If anything else comes, as above. What is left here: a
+ * broker that has counted so far, drops 16,383 or more messages without a break, which happen to be as many
+ * as bring it round to the identifiers of the flushed ones, is gone before we have read what it sent then,
+ * and this is what it had sent before, reading by reading, to the end. Or one that counts only while there is
+ * something to send, or sends more than it may. Otherwise, and under MQTT 3.1.1, the flushed ones are
+ * forgotten.
  *
  * - Session not resumed, another broker of the list, another client has taken our id: all is forgotten.
  * - MQTT 3.1.1: the same; identifiers, DUP and order are as old as that.
@@ -56,7 +73,10 @@
 
 #include "message.h"
 
-enum { REDELIVERY_MOST = 65535 }; /* remembered: as many as there are identifiers */
+enum {
+    REDELIVERY_MOST = 65535,            /* remembered: as many as there are identifiers */
+    REDELIVERY_RECEIVE_MAXIMUM = 65534, /* to be said in CONNECT: one less, see above */
+};
 
 struct redelivery;
 
@@ -99,8 +119,9 @@ enum redelivery_end {
 /* The connection is over. `epoch`: its number. */
 void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uint32_t epoch);
 
-/* The broker, known by a number, has let us in. */
-void redelivery_connected(struct redelivery *redelivery, bool resumed, size_t broker);
+/* The broker, known by a number, has let us in. `v5`: with MQTT 5, so that it knows
+ * REDELIVERY_RECEIVE_MAXIMUM. */
+void redelivery_connected(struct redelivery *redelivery, bool resumed, size_t broker, bool v5);
 
 /* May messages come that are passed over? Until then nobody needs to know the DUP flag. */
 bool redelivery_expects(const struct redelivery *redelivery);

@@ -106,7 +106,7 @@ static int make_client(struct session *session, const struct config_broker *brok
     mosquitto_threaded_set(session->mosq, true); /* see session.h */
     if (mosquitto_int_option(session->mosq, MOSQ_OPT_PROTOCOL_VERSION,
                              session->old_protocol ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5) != 0 ||
-        mosquitto_int_option(session->mosq, MOSQ_OPT_RECEIVE_MAXIMUM, 65535) != 0 ||
+        mosquitto_int_option(session->mosq, MOSQ_OPT_RECEIVE_MAXIMUM, REDELIVERY_RECEIVE_MAXIMUM) != 0 ||
         mosquitto_int_option(session->mosq, MOSQ_OPT_TCP_NODELAY, 1) != 0)
         return -1;
     if (login->username || login->password) {

@@ -92,7 +92,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     }
     atomic_store(&session->in_doubt, false);
     session->spoke_v5 |= !session->old_protocol;
-    redelivery_connected(session->redelivery, resumed, session->broker);
+    redelivery_connected(session->redelivery, resumed, session->broker, !session->old_protocol);
     copies_forget(&session->copies);
     session->passed_over = 0;
     session->dup_heard = true; /* since the callbacks were set */

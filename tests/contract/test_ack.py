@@ -419,7 +419,7 @@ def asks_for_what_the_promise_needs(cleanup):
     connect = stage.broker.accept().connect
     assert connect.level == 5 and not connect.clean and connect.client == b"unit", vars(connect)
     assert (connect.username, connect.password) == (b"me", b"secret")
-    assert connect.properties[SESSION_EXPIRY] == 7 * 86400 and connect.properties[RECEIVE_MAXIMUM] == 65535
+    assert connect.properties[SESSION_EXPIRY] == 7 * 86400 and connect.properties[RECEIVE_MAXIMUM] == 65534
     assert connect.properties[MAXIMUM_PACKET] >= 1 << 20, connect.properties
 
 

@@ -32,11 +32,11 @@ static struct redelivery *after_loss(uint16_t count)
     struct redelivery *redelivery = redelivery_new();
 
     assert_non_null(redelivery);
-    redelivery_connected(redelivery, false, 0);
+    redelivery_connected(redelivery, false, 0, true);
     for (uint32_t mid = 1; mid <= count; mid++)
         assert_false(seen(redelivery, (uint16_t)mid, "x", NEW));
     redelivery_lost(redelivery, REDELIVERY_LOST, 1);
-    redelivery_connected(redelivery, true, 0);
+    redelivery_connected(redelivery, true, 0, true);
     return redelivery;
 }
 
@@ -59,11 +59,11 @@ static void an_identifier_twice_counts_twice(void **state)
     struct redelivery *redelivery = redelivery_new();
 
     (void)state;
-    redelivery_connected(redelivery, false, 0);
+    redelivery_connected(redelivery, false, 0, true);
     (void)seen(redelivery, 1, "x", NEW);
     (void)seen(redelivery, 1, "x", AGAIN); /* a broker that sends again while it waits */
     redelivery_lost(redelivery, REDELIVERY_LOST, 1);
-    redelivery_connected(redelivery, true, 0);
+    redelivery_connected(redelivery, true, 0, true);
     assert_true(seen(redelivery, 1, "x", AGAIN));
     assert_true(seen(redelivery, 1, "x", AGAIN));
     assert_false(seen(redelivery, 1, "x", AGAIN));
@@ -91,10 +91,10 @@ static bool taken_for(const struct message *first, const struct message *second)
     uint32_t place;
 
     assert_non_null(redelivery);
-    redelivery_connected(redelivery, false, 0);
+    redelivery_connected(redelivery, false, 0, true);
     (void)redelivery_read(redelivery, first, 1, NEW, &place);
     redelivery_lost(redelivery, REDELIVERY_LOST, 1);
-    redelivery_connected(redelivery, true, 0);
+    redelivery_connected(redelivery, true, 0, true);
     bool taken = redelivery_read(redelivery, second, 1, AGAIN, &place) == REDELIVERY_PASS_OVER;
     redelivery_free(redelivery);
     return taken;
@@ -137,7 +137,7 @@ static void live(const char *script, const char *answers)
     size_t size = 0;
     uint32_t epoch = 0, place;
 
-    redelivery_connected(redelivery, true, 0);
+    redelivery_connected(redelivery, true, 0, true);
     for (const char *at = script; *at; at += strcspn(at, " "), at += *at == ' ') {
         if (*at == 'f') {
             redelivery_flushing(redelivery, (uint16_t)atoi(at + 1));
@@ -147,7 +147,7 @@ static void live(const char *script, const char *answers)
             redelivery_left(redelivery, &message, (uint16_t)atoi(at + 1), *at == 't');
         } else if (*at == 'l') {
             redelivery_lost(redelivery, REDELIVERY_LOST, ++epoch);
-            redelivery_connected(redelivery, true, 0);
+            redelivery_connected(redelivery, true, 0, true);
         } else {
             const struct message message = message_of("a", span_of(*at == 'o' ? "other" : "x"));
             enum redelivery_verdict verdict = redelivery_read(redelivery, &message, (uint16_t)atoi(at + 1),
@@ -211,6 +211,83 @@ static void life_row(void **state)
     live(row->script, row->answers);
 }
 
+/* ---- where nothing came after the flush ---- */
+
+enum { TURN = 65535, LAST = TURN + 100, TAIL = 2000 };
+
+/* A session in which messages were read under identifiers that `next` gives, all with one reading, and
+ * flushed; then the last TAIL come again from `from` on, and the answers are returned: those passed over. */
+struct session_of {
+    uint32_t most;    /* read */
+    uint32_t wrap;    /* the identifier after which 1 comes */
+    uint32_t gap_at;  /* where one is left out */
+    uint32_t from;    /* what of the tail comes first */
+    uint32_t lost_at; /* another loss in between */
+    bool old, stranger;
+};
+
+static uint16_t identifier_of(const struct session_of *of, uint32_t number)
+{
+    return (uint16_t)((number + (of->gap_at && number >= of->gap_at)) % of->wrap + 1);
+}
+
+static uint32_t passed_in(const struct session_of *of)
+{
+    struct redelivery *redelivery = redelivery_new();
+    uint32_t passed = 0;
+
+    redelivery_connected(redelivery, false, 0, !of->old);
+    for (uint32_t i = 0; i < of->most; i++) {
+        (void)seen(redelivery, identifier_of(of, i), "x", NEW);
+        if (i % 1000 == 999)
+            redelivery_flushing(redelivery, 0);
+        if (of->lost_at && i == of->lost_at) {
+            redelivery_flushing(redelivery, 0);
+            redelivery_lost(redelivery, REDELIVERY_LOST, 1);
+            redelivery_connected(redelivery, true, 0, !of->old);
+        }
+    }
+    redelivery_flushing(redelivery, 0);
+    redelivery_lost(redelivery, REDELIVERY_LOST, 2);
+    redelivery_connected(redelivery, true, 0, !of->old);
+    if (of->stranger)
+        (void)seen(redelivery, identifier_of(of, of->most), "y", AGAIN);
+    for (uint32_t i = of->most - TAIL + of->from; i < of->most; i++) {
+        passed += seen(redelivery, identifier_of(of, i), "x", AGAIN);
+        assert_int_equal(redelivery_in_doubt(redelivery), passed > 0 && i < of->most - 1);
+    }
+    assert_false(seen(redelivery, identifier_of(of, of->most), "x", AGAIN));
+    redelivery_free(redelivery);
+    return passed;
+}
+
+static const struct counted {
+    const char *name;
+    struct session_of of;
+    uint32_t passed;
+} counted[] = {
+    {"a broker that counts", {LAST, TURN, .from = 0}, TAIL},
+    {"some PUBACKs arrived", {LAST, TURN, .from = 1500}, 500},
+    {"over a reconnect", {LAST, TURN, .lost_at = LAST - 1000}, 999},
+    {"not round yet", {TURN - 1, TURN, .from = 0}, 0},
+    {"one that goes round earlier", {LAST, 20000, .from = 0}, 0},
+    {"one that goes round one earlier", {LAST, TURN - 1, .from = 0}, 0},
+    {"a gap", {LAST, TURN, .gap_at = LAST - 3000}, 0},
+    {"a gap, long ago", {LAST + TURN, TURN, .gap_at = 3000}, TAIL},
+    {"MQTT 3.1.1", {LAST, TURN, .old = true}, 0},
+    {"another comes first", {LAST, TURN, .stranger = true}, 0},
+};
+
+static void counted_row(void **state)
+{
+    const struct counted *row = *state;
+    struct session_of of = row->of;
+
+    if (of.lost_at)
+        of.from = TAIL - 999; /* those of this connection */
+    assert_int_equal(passed_in(&of), row->passed);
+}
+
 /* Properties and retain count; identifiers of subscriptions too, as they say which rules ran. */
 static const struct sql_user_property property = {SPAN("k"), SPAN("v")};
 static const struct difference {
@@ -237,8 +314,12 @@ static void difference_row(void **state)
 
 int main(void)
 {
-    enum { ROWS = sizeof differences / sizeof *differences, LIVES = sizeof lives / sizeof *lives };
-    struct CMUnitTest tests[ROWS + 4 + LIVES] = {
+    enum {
+        ROWS = sizeof differences / sizeof *differences,
+        LIVES = sizeof lives / sizeof *lives,
+        COUNTED = sizeof counted / sizeof *counted
+    };
+    struct CMUnitTest tests[ROWS + 4 + LIVES + COUNTED] = {
         cmocka_unit_test(all_that_there_can_be),
         cmocka_unit_test(an_identifier_twice_counts_twice),
         cmocka_unit_test(given_up_is_of_one_connection),
@@ -252,5 +333,9 @@ int main(void)
     for (size_t i = 0; i < LIVES; i++)
         tests[4 + ROWS + i] = (struct CMUnitTest){
             .name = lives[i].name, .test_func = life_row, .initial_state = (void *)(uintptr_t)&lives[i]};
+    for (size_t i = 0; i < COUNTED; i++)
+        tests[4 + ROWS + LIVES + i] = (struct CMUnitTest){.name = counted[i].name,
+                                                          .test_func = counted_row,
+                                                          .initial_state = (void *)(uintptr_t)&counted[i]};
     return cmocka_run_group_tests_name("redelivery", tests, NULL, NULL);
 }

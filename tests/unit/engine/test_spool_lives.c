@@ -122,7 +122,7 @@ static void reconnect(struct life *life)
         return; /* what is not met again on the next connection may come twice: see redelivery.h */
     redelivery_lost(lane->session->redelivery, REDELIVERY_LOST, lane->hold.epoch);
     hold_drop(&lane->hold);
-    redelivery_connected(lane->session->redelivery, resumed, 0);
+    redelivery_connected(lane->session->redelivery, resumed, 0, true);
     if (resumed) {
         memcpy(life->again, life->unacked, life->unacked_count * sizeof life->unacked[0]);
         life->again_count = life->unacked_count;
