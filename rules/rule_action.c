@@ -60,6 +60,24 @@ static void check_parts(struct action_reader *in, const struct doc_node *node, s
     }
 }
 
+/* "${topic()}" is what comes to mind first, and the topic of MQTT that it gives has levels. */
+static void doubt_whole_topic(struct action_reader *in, const struct doc_node *node, size_t row)
+{
+    const struct action_type *type = in->action->type;
+    const struct sql_program *program = in->reader->program;
+    const struct span filter = program ? sql_program_filter(program) : (struct span){0};
+    struct err err = {0};
+
+    if (filter.size > 0 && memchr(filter.data, '/', filter.size) &&
+        (strstr(node->text.data, "${topic()}") || strstr(node->text.data, "$<topic()>")) &&
+        type->check_part && type->check_part(row, SPAN("/"), &err) != 0)
+        reader_warn(
+            in->reader, node,
+            "topic() is the whole MQTT topic, and its '/' cannot stand in a %s: topic(2) is one level "
+            "of it, replace(topic(), '/', '.') another spelling",
+            type->fields[row].name);
+}
+
 /* A string, or for people who forget the quotes of a number field a number. NULL: reported. */
 static struct sql_template *read_template(struct action_reader *in, const struct doc_node *node,
                                           bool is_number)
@@ -75,6 +93,9 @@ static struct sql_template *read_template(struct action_reader *in, const struct
     }
     tmpl = reader_template(in->reader, node);
     in->failed |= !tmpl;
+    const char *flaw = tmpl ? sql_template_flaw(tmpl) : NULL;
+    if (flaw)
+        reader_warn(in->reader, node, "%s", flaw);
     return tmpl;
 }
 
@@ -164,8 +185,10 @@ static void read_fields(struct action_reader *in)
             in->action->fields[row] = read_template(in, node, field->is_number);
             if (in->action->fields[row])
                 in->constants[row] = sql_template_constant(in->action->fields[row]);
-            if (in->action->fields[row] && !in->constants[row].data)
+            if (in->action->fields[row] && !in->constants[row].data) {
                 check_parts(in, node, row);
+                doubt_whole_topic(in, node, row);
+            }
             break;
         case ACTION_PAIRS: read_pairs(in, node, field); break;
         case ACTION_SETTINGS:

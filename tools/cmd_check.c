@@ -89,8 +89,10 @@ static void check(const char *file, char **paths, struct report *report)
         if (!config && !*paths)
             return;
         around.config = config;
-        if (config)
+        if (config) {
+            load_check_files(config, report);
             check_secrets(&around, report);
+        }
     }
     if (config && !*paths && config->rules_path)
         check_path(config->rules_path, &around, report);

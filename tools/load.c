@@ -4,6 +4,10 @@
 #include "engine/render.h"
 #include "types.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
 int load_secrets(const struct config *config, struct secrets **out, struct err *err)
 {
     const struct secrets_config wanted = {
@@ -139,9 +143,14 @@ static void follow(void *context, const struct named_secret *named)
     struct err err = {0};
     const char *backend;
     struct span there;
+    const bool has_key = named->query->type == SQL_SECRET_BINARY && named->query->key.data;
 
-    if (secrets_where(leading->secrets, named->query->id, &backend, &there, &err) == 0)
+    if (secrets_where(leading->secrets, named->query->id, &backend, &there, &err) == 0 && !has_key)
         return;
+    if (err.code == ERR_NONE)
+        err_set(&err, ERR_SECRET,
+                "secret \"" SPAN_FMT "\": 'SecretBinary' takes no key: only a 'SecretString' has members",
+                SPAN_ARG(named->query->id));
     err.pos = named->pos;
     err_in(&err, named->file, named->path);
     if (!is_told(leading->report, &err))
@@ -157,6 +166,34 @@ void load_check_config_secrets(const struct config *config, const struct secrets
 void load_check_rule_secrets(const struct rule *rule, const struct secrets *secrets, struct report *report)
 {
     named_in_rule(rule, follow, &(struct leading){secrets, report});
+}
+
+/* ---- files of the configuration ---- */
+
+static void check_file(const struct config *config, const char *key, const struct config_text *text,
+                       struct report *report)
+{
+    const struct span name = text->tmpl ? sql_template_constant(text->tmpl) : (struct span){0};
+    char path[4096];
+
+    if (name.size == 0)
+        return;
+    (void)snprintf(path, sizeof path, "%s%s" SPAN_FMT, name.data[0] == '/' ? "" : config->directory,
+                   name.data[0] == '/' ? "" : "/", SPAN_ARG(name));
+    if (access(path, R_OK) == 0)
+        return;
+    if (errno == EACCES) /* the service may have the right that we lack */
+        report_warn(report, config->file, key, text->pos, "%s: we may not read it: %s", path,
+                    strerror(errno));
+    else
+        report_error(report, config->file, key, text->pos, "%s: %s", path, strerror(errno));
+}
+
+void load_check_files(const struct config *config, struct report *report)
+{
+    check_file(config, "mqtt.tls.ca_file", &config->mqtt.tls.ca_file, report);
+    check_file(config, "mqtt.tls.cert_file", &config->mqtt.tls.cert_file, report);
+    check_file(config, "mqtt.tls.key_file", &config->mqtt.tls.key_file, report);
 }
 
 /* ---- rules ---- */

@@ -61,9 +61,9 @@ static bool good_broker(struct span text)
     if (text.size == 0)
         return false;
     for (size_t i = 0; i < text.size; i++)
-        if ((unsigned char)text.data[i] <= ' ' || strchr(",/\"'", text.data[i]))
+        if ((unsigned char)text.data[i] <= ' ' || strchr(",;/\"'", text.data[i]))
             return false;
-    return true;
+    return bracket || !memchr(text.data, ':', text.size); /* "k1:9092 k2:9092" in other words */
 }
 
 static void check_bootstrap(const struct settings *settings, struct report *report)

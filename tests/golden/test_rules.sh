@@ -61,7 +61,14 @@ nowhere '^error: [^ ]*rules/who.yaml: sql: secret "valt:a": there is no secrets 
 nowhere '^error: .*sasl.plain.password: 10:[0-9]+: secret "files:kafka": there is no secrets backend "files"; configure it under secrets.backends'
 secret "SELECT * FROM 'a/+'" "\${get_secret('kafka', 'SecretString', 'password')}"
 try 0 $'bytes: ok, 1 action, topic raw/#\nwho: ok, 1 action, topic a/+' "sasl.plain.password: 10:[0-9]+: get_secret: \"password\" is no role's ARN" check -c "$scratch/where.yaml"
+secret "SELECT * FROM 'a/+'" "\${get_secret('kafka', 'SecretString', '')}"
+sed -i "s/topic: t/&\n      key: \"\${get_secret('k', 'SecretBinary', 'm', '')}\"/" "$scratch/rules/who.yaml"
+nowhere "^error: [^ ]*who.yaml: actions\\[0\\].kafka.key: secret \"k\": 'SecretBinary' takes no key"
 rm "$scratch/rules/who.yaml"
+printf 'mqtt: {url: "mqtts://broker:8883", tls: {ca_file: ca.pem}}\nrules: rules\n' >"$scratch/tls.yaml"
+try 2 'bytes: ok, 1 action, topic raw/#' '^error: [^ ]*tls.yaml: mqtt.tls.ca_file: 1:[0-9]+: [^ ]*/ca.pem: No such file' check -c "$scratch/tls.yaml"
+touch "$scratch/ca.pem"
+try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT' check -c "$scratch/tls.yaml"
 printf 'mqtt: {url: "mqtt://broker:1883", username: u, password: "${get_secret(\x27m\x27, \x27SecretString\x27, \x27\x27)}"}\nrules: rules\n' >"$scratch/where.yaml"
 nowhere '^error: [^ ]*where.yaml: mqtt.password: 1:[0-9]+: secret "m": there is no backend'
 # A backend of AWS: its options are checked, its place is shown, nothing is contacted.
@@ -87,6 +94,10 @@ part "topic: '\${x}.my topic.\${y}'"
 try 2 '' "'.my topic.' cannot stand in a Kafka topic" check "$scratch/part.yaml"
 part "topic: t, partition: 'p\${x}'"
 try 2 '' "kafka.partition: 3:[0-9]+: 'p' cannot stand in a partition: digits alone can" check "$scratch/part.yaml"
+part "topic: t, key: '\${get_secret(1)}'"
+try 0 'part: ok, 1 action, topic a/+' 'warning: [^ ]*part.yaml: actions\[0\].kafka.key: 3:[0-9]+: .*always Undefined' check "$scratch/part.yaml"
+part "topic: '\${topic()}'"
+try 0 'part: ok, 1 action, topic a/+' "warning: [^ ]*part.yaml: actions\[0\].kafka.topic: 3:20: topic\(\) is the whole MQTT topic, and its '/' cannot stand in a topic" check "$scratch/part.yaml"
 part "topic: '\${x}.y-\${z}', partition: '1\${x}', key: 'a/\${x}'"
 try 0 'part: ok, 1 action, topic a/+' 'PLAINTEXT' check "$scratch/part.yaml"
 # A file that is overlooked is told of, one that was put aside is not.

@@ -27,7 +27,7 @@ static void a_document_becomes_a_rule(void **state)
 {
     static const char text[] =
         "{\"sql\": \"SELECT * FROM 'a/+'\", \"description\": \"d\", \"ruleDisabled\": true,\n"
-        "\"actions\": [{\"kafka\": {\"destinationArn\": \"arn:x\", \"topic\": \"t${topic()}\", \"key\": "
+        "\"actions\": [{\"kafka\": {\"destinationArn\": \"arn:x\", \"topic\": \"t${topic(1)}\", \"key\": "
         "\"k\",\n"
         " \"headers\": [{\"key\": \"h\", \"value\": \"v\"}],\n"
         " \"clientProperties\": {\"bootstrap.servers\": \"k:1\",\n"
