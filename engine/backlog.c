@@ -58,7 +58,7 @@ static void begins(const struct backlog_rule *rule, char *out, size_t room)
         (void)snprintf(more, sizeof more, " and %" PRIu64 " more", rule->queues - 1);
     (void)snprintf(out, room,
                    "rule %s: %" PRIu64 " %s for '%s'%s on the disk, to be delivered first and in order; "
-                   "`topicrule status` says why they wait",
+                   "`topicrule doctor` finds out why they wait",
                    rule->rule, rule->rows, records(rule->rows), rule->stream, more);
 }
 

@@ -33,8 +33,8 @@ void backlog_turn(struct backlog *backlog, struct store *store, int64_t now_ms);
 
 /* ---- its parts, for tests ---- */
 
-/* A queue that has rows; `backlog` is the context of store_each_queue. */
-void backlog_see(void *backlog, const struct store_queue *queue);
+/* A queue that has rows; the context is a backlog, as store_each_queue hands it on. */
+void backlog_see(void *context, const struct store_queue *queue);
 /* All are seen: what is to be said, each line by one call. */
 void backlog_tell(struct backlog *backlog, int64_t now_ms, void (*say)(const char *line));
 

@@ -156,6 +156,11 @@ static void read_sql(struct reader *reader, struct rule *rule)
         return;
     }
     rule->filter = sql_program_filter(rule->program);
+    if (span_starts_with(rule->filter, "$share/"))
+        reader_error(reader, node, ERR_VALUE,
+                     "'" SPAN_FMT "' is a shared subscription, and a rule hears a topic filter: leave "
+                     "$share/GROUP/ out",
+                     SPAN_ARG(rule->filter));
     if (rule->filter.data || reader->options->basic_ingest)
         return;
     if (reader->options->release)

@@ -170,10 +170,9 @@ void load_check_rule_secrets(const struct rule *rule, const struct secrets *secr
 
 /* ---- files of the configuration ---- */
 
-static void check_file(const struct config *config, const char *key, const struct config_text *text,
+static void check_file(const struct config *config, const char *key, struct span name, struct pos pos,
                        struct report *report)
 {
-    const struct span name = text->tmpl ? sql_template_constant(text->tmpl) : (struct span){0};
     char path[4096];
 
     if (name.size == 0)
@@ -183,17 +182,42 @@ static void check_file(const struct config *config, const char *key, const struc
     if (access(path, R_OK) == 0)
         return;
     if (errno == EACCES) /* the service may have the right that we lack */
-        report_warn(report, config->file, key, text->pos, "%s: we may not read it: %s", path,
-                    strerror(errno));
+        report_warn(report, config->file, key, pos, "%s: we may not read it: %s", path, strerror(errno));
     else
-        report_error(report, config->file, key, text->pos, "%s: %s", path, strerror(errno));
+        report_error(report, config->file, key, pos, "%s: %s", path, strerror(errno));
+}
+
+static void check_text(const struct config *config, const char *key, const struct config_text *text,
+                       struct report *report)
+{
+    if (text->tmpl)
+        check_file(config, key, sql_template_constant(text->tmpl), text->pos, report);
+}
+
+/* Those for TLS alone: a file with a token may come later, and is waited for. */
+static void check_backend(const struct config *config, const struct option_group *backend,
+                          struct report *report)
+{
+    char key[256];
+
+    for (size_t i = 0; i < backend->option_count; i++) {
+        const struct option_pair *option = &backend->options[i];
+
+        if (strcmp(option->name, "ca_file") != 0 && strcmp(option->name, "cert_file") != 0 &&
+            strcmp(option->name, "key_file") != 0)
+            continue;
+        (void)snprintf(key, sizeof key, "secrets.backends.%s.%s", backend->name, option->name);
+        check_file(config, key, span_of(option->value), option->pos, report);
+    }
 }
 
 void load_check_files(const struct config *config, struct report *report)
 {
-    check_file(config, "mqtt.tls.ca_file", &config->mqtt.tls.ca_file, report);
-    check_file(config, "mqtt.tls.cert_file", &config->mqtt.tls.cert_file, report);
-    check_file(config, "mqtt.tls.key_file", &config->mqtt.tls.key_file, report);
+    check_text(config, "mqtt.tls.ca_file", &config->mqtt.tls.ca_file, report);
+    check_text(config, "mqtt.tls.cert_file", &config->mqtt.tls.cert_file, report);
+    check_text(config, "mqtt.tls.key_file", &config->mqtt.tls.key_file, report);
+    for (size_t i = 0; i < config->secrets.backend_count; i++)
+        check_backend(config, &config->secrets.backends[i], report);
 }
 
 /* ---- rules ---- */

@@ -23,7 +23,8 @@ void load_check_config_secrets(const struct config *config, const struct secrets
                                struct report *report);
 void load_check_rule_secrets(const struct rule *rule, const struct secrets *secrets, struct report *report);
 
-/* Adds an error for each file of mqtt.tls that is not there, and a warning for one that we may not read. */
+/* Adds an error for each file for TLS (mqtt.tls, backends of secrets) that is not there, and a warning for
+ * one that we may not read. */
 void load_check_files(const struct config *config, struct report *report);
 
 /* How many rules of the set would run: those that are not disabled. */

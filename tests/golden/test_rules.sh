@@ -67,6 +67,8 @@ nowhere "^error: [^ ]*who.yaml: actions\\[0\\].kafka.key: secret \"k\": 'SecretB
 rm "$scratch/rules/who.yaml"
 printf 'mqtt: {url: "mqtts://broker:8883", tls: {ca_file: ca.pem}}\nrules: rules\n' >"$scratch/tls.yaml"
 try 2 'bytes: ok, 1 action, topic raw/#' '^error: [^ ]*tls.yaml: mqtt.tls.ca_file: 1:[0-9]+: [^ ]*/ca.pem: No such file' check -c "$scratch/tls.yaml"
+printf 'secrets: {backends: {v: {type: vault, address: "https://vault:8200", ca_file: ca.pem, auth: {method: token, token: canary}}}}\n' >>"$scratch/tls.yaml"
+try 2 'bytes: ok, 1 action, topic raw/#' '^error: [^ ]*tls.yaml: secrets.backends.v.ca_file: 3:[0-9]+: [^ ]*/ca.pem: No such file' check -c "$scratch/tls.yaml"
 touch "$scratch/ca.pem"
 try 0 'bytes: ok, 1 action, topic raw/#' 'PLAINTEXT' check -c "$scratch/tls.yaml"
 printf 'mqtt: {url: "mqtt://broker:1883", username: u, password: "${get_secret(\x27m\x27, \x27SecretString\x27, \x27\x27)}"}\nrules: rules\n' >"$scratch/where.yaml"

@@ -44,7 +44,7 @@ static void a_backlog_is_told_from_its_beginning_to_its_end(void **state)
     look(&backlog, 102, 10, 50);
     assert_string_equal(said,
                         "rule heat: 60 records for 'two' and 1 more on the disk, to be delivered first and "
-                        "in order; `topicrule status` says why they wait\n");
+                        "in order; `topicrule doctor` finds out why they wait\n");
     look(&backlog, 140, 900, 100);
     assert_string_equal(said, ""); /* it grows: nothing to tell */
     look(&backlog, 160, 500, 0);
