@@ -118,10 +118,11 @@ static void tell_status(struct engine *engine, int64_t now_ms)
 
     engine_counters(engine, &counters);
     (void)sd_notifyf(0, "STATUS=%s; %llu messages received, %llu records delivered, %llu failures dropped",
-                     engine->opening.problem[0]    ? engine->opening.problem
-                     : !atomic_load(&engine->lane) ? "waiting for secrets"
-                     : engine_is_ready(engine)     ? "subscribed"
-                                                   : "not connected to the broker",
+                     engine->opening.problem[0]                     ? engine->opening.problem
+                     : !engine->store && engine->options.store_path ? "opening the store"
+                     : !atomic_load(&engine->lane)                  ? "waiting for secrets"
+                     : engine_is_ready(engine)                      ? "subscribed"
+                                                                    : "not connected to the broker",
                      (unsigned long long)counters.received, (unsigned long long)counters.delivered,
                      (unsigned long long)counters.dropped);
     engine->status_ms = now_ms + STATUS_MS;
@@ -293,6 +294,17 @@ static int open_admin(struct engine *engine, struct err *err)
     return 0;
 }
 
+static int try_store(struct engine *engine, struct err *err)
+{
+    struct start start = {.engine = engine};
+
+    if (!engine->options.store_path)
+        return 0;
+    const int result = opening_try(&engine->opening, on_fetch, &start, &engine->store, err);
+    engine->status_ms = 0; /* it may be another status now */
+    return result;
+}
+
 /* A first try. 0 also when only time can help: then `opening.problem` says with what. */
 static int open_store(struct engine *engine, struct err *err)
 {
@@ -301,7 +313,7 @@ static int open_store(struct engine *engine, struct err *err)
     engine->opening.options = (struct store_options){.path = engine->options.store_path,
                                                      .max_bytes = config->delivery.store_bytes,
                                                      .dead_max_bytes = config->delivery.dead_bytes};
-    return engine->options.store_path ? opening_try(&engine->opening, &engine->store, err) : 0;
+    return try_store(engine, err);
 }
 
 /* 0 also when the engine was stopped meanwhile. */
@@ -311,7 +323,7 @@ static int await_store(struct engine *engine, struct err *err)
 
     while (engine->opening.problem[0] && !atomic_load(&engine->stopping)) {
         pause_start(&start);
-        if (opening_try(&engine->opening, &engine->store, err) != 0)
+        if (try_store(engine, err) != 0)
             return -1;
         const struct subject subject = engine_subject(engine);
         admin_show(engine->admin, &subject);

@@ -17,7 +17,12 @@ struct opening {
 };
 
 /* Try once. 0: `*store` is open, or only time can help, and `problem` says with what; it is in the log each
- * time it is another. -1 with `err`: no time heals this. */
-int opening_try(struct opening *opening, struct store **store, struct err *err);
+ * time it is another. -1 with `err`: no time heals this.
+ *
+ * Saving what can be read of a large database takes minutes, and a disk may hang: so this is done beside the
+ * caller, who is called back now and then. When `go_on` says no, this returns 0 at once without a store; what
+ * was begun ends with the process, or by itself. */
+int opening_try(struct opening *opening, bool (*go_on)(void *context), void *context, struct store **store,
+                struct err *err);
 
 #endif

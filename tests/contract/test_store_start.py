@@ -282,6 +282,26 @@ def a_disk_whose_fsync_fails_holds_and_heals(cleanup):
     a_disk_that_takes_no_write_holds_and_heals(cleanup, "s")
 
 
+def a_disk_that_hangs_keeps_nobody_from_ending_it(cleanup):
+    stage = Stage(cleanup)
+    os.mkdir(stage.disk)
+    environment = stage.failing("w")
+    child = stage.run(env=environment)
+    told = []
+    wait_for(lambda: told.append(stage.told()) or "STATUS=opening the store" in "".join(told), "its status", 60)
+    child.terminate()
+    stage.ends(child, 0)
+    stage.broker.nobody(0.1)
+    child = stage.run(env=environment)
+    wait_for(lambda: told.append(stage.told()) or "READY=1" in "".join(told), "READY=1, so that systemd goes on waiting", 60)
+    stage.say("0")
+    link = stage.connects(False)
+    link.send(numbered(link, 1, 2))
+    link.pubacks([1, 2], 60)
+    child.terminate()
+    stage.ends(child, 0)
+
+
 def a_full_disk_delivers_deletes_and_holds(cleanup):
     if not mounts():
         return

@@ -7,6 +7,7 @@
  *     'h'   full in the middle: such a write takes half of its bytes first
  *     'e'   every write fails with EIO
  *     's'   every fsync fails with EIO
+ *     'w'   every write hangs until something else stands there
  *     'p'   the power goes at the next write: of what no fsync has covered, a part is undone, page by page as
  * a real disk would have it, and the process is killed
  *
@@ -17,6 +18,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -178,6 +180,9 @@ static ssize_t before(int fd, struct file *file, int64_t at, size_t size)
 {
     struct stat now = {0};
     bool longer = fstat(fd, &now) == 0 && at + (int64_t)size > now.st_size;
+
+    while (wish() == 'w')
+        (void)poll(NULL, 0, 20);
     const char now_wish = wish();
 
     if (now_wish == 'p')
