@@ -22,7 +22,8 @@
     X(delivered)                                                                                             \
     X(error_action)                                                                                          \
     X(dead)                                                                                                  \
-    X(dropped) X(abandoned) X(stored) X(recovered) X(retried) X(acknowledged) X(reconnects) X(duplicates)
+    X(dropped)                                                                                               \
+    X(abandoned) X(stored) X(recovered) X(withdrawn) X(retried) X(acknowledged) X(reconnects) X(duplicates)
 
 enum counter {
 #define X(name) COUNT_##name,

@@ -266,6 +266,7 @@ void lane_succeed(struct lane *lane, struct lane *former)
 
     copy_counters(lane->counters.value, former->counters.value, COUNTER_COUNT);
     take_rule_counters(lane, former);
+    spool_succeed(lane, former);
     /* Without a firing left there is nothing that the former one could still tell its session. */
     if (former->parted && session_move(former->session, &options, &err) == 0) {
         lane->session = former->session;

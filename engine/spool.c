@@ -223,8 +223,6 @@ static void look(struct lane *lane, bool first)
     }
     if (!first)
         return;
-    if (!lane->options.is_heir) /* else they have been counted */
-        counters_add(&lane->counters, COUNT_recovered, rows + lost);
     if (rows > 0)
         log_info("store", "%" PRIu64 " records for %zu topics wait on the disk and are delivered first", rows,
                  queues);
@@ -236,12 +234,33 @@ static void look(struct lane *lane, bool first)
                  lost);
 }
 
+/* What came to the rows and went without a record of ours. At first all that is there, unless another lane
+ * has counted it. */
+static void take_figures(struct lane *lane, bool first)
+{
+    struct spool *spool = &lane->spool;
+    struct store_figures now;
+
+    store_figures(lane->options.store, &now);
+    counters_add(&lane->counters, COUNT_recovered, first ? now.rows : now.sent_again - spool->sent_again);
+    counters_add(&lane->counters, COUNT_withdrawn, first ? 0 : now.withdrawn - spool->withdrawn);
+    spool->sent_again = now.sent_again;
+    spool->withdrawn = now.withdrawn;
+}
+
+void spool_succeed(struct lane *lane, const struct lane *former)
+{
+    lane->spool.sent_again = former->spool.sent_again;
+    lane->spool.withdrawn = former->spool.withdrawn;
+}
+
 void spool_begin(struct lane *lane)
 {
     if (!lane->spool.port)
         return;
     lane->spool.changes = store_changes(lane->options.store);
     lane->spool.first = store_numbers(lane->options.store, 1);
+    take_figures(lane, !lane->options.is_heir);
     look(lane, true);
 }
 
@@ -253,6 +272,7 @@ static void look_again(struct lane *lane)
     if (lane->now_ms < lane->spool.look_ms)
         return;
     lane->spool.look_ms = lane->now_ms + LOOK_MS;
+    take_figures(lane, false);
     changes = store_changes(lane->options.store);
     if (changes == lane->spool.changes)
         return;

@@ -121,11 +121,11 @@ struct spool {
     bool sweep;                     /* records in clients' hands are to be put, too */
     enum store_answer put_answer, errand_answer; /* the last ones */
     int64_t retry_ms, errand_retry_ms, look_ms, age_ms;
-    uint64_t changes;
-    int64_t first;                       /* number: rows below it are from before */
-    size_t jobs;                         /* posted, not done */
-    size_t errands, errand_bytes;        /* letters and the like that are not on the disk yet */
-    struct spool_errand *failed_errands; /* to be tried again */
+    uint64_t changes, sent_again, withdrawn; /* as last seen in the store */
+    int64_t first;                           /* number: rows below it are from before */
+    size_t jobs;                             /* posted, not done */
+    size_t errands, errand_bytes;            /* letters and the like that are not on the disk yet */
+    struct spool_errand *failed_errands;     /* to be tried again */
     int64_t *ended; /* rows that failed for good, or were given up, and are on the disk still: ascending */
     size_t ended_count, ended_room;
     struct arena arena; /* of the rows being handed over */
@@ -136,6 +136,8 @@ struct spool {
 /* With lane->options.store NULL there is nothing to do, and all calls below do nothing. 0, or -1 with `err`.
  */
 int spool_init(struct lane *lane, struct err *err);
+/* It goes on counting where the other ended. */
+void spool_succeed(struct lane *lane, const struct lane *former);
 /* What waits from before: streams for it. */
 void spool_begin(struct lane *lane);
 /* Lets go of the port, when all is done that was posted. */

@@ -271,8 +271,10 @@ static void on_buried(struct store_job *job)
     if (!is_done(errand))
         return;
     spool_gone(errand->lane, errand->row);
-    count_rule(errand->lane, errand->action->rule, dead, 1);
-    complain(errand);
+    if (errand->job.result.buried_rows > 0) { /* else somebody took it away */
+        count_rule(errand->lane, errand->action->rule, dead, 1);
+        complain(errand);
+    }
     errand_free(errand);
 }
 

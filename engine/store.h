@@ -112,7 +112,7 @@ enum store_work {
     STORE_DROP, /* numbers[0..count): their rows are delivered */
     STORE_MISS, /* letters[0..count): new dead letters */
     /* Rows become dead letters, all or none: numbers[0..count). One that is not there any more is passed
-       over. */
+       over; says in `result.buried_rows` how many were. */
     STORE_BURY,
     /* The oldest rows of queues[0..count) become dead letters: those with at_ms < before_ms, and as many more
      * as make at least `bury_bytes`. Says in `result.rows` and `result.bytes` how many. */
@@ -191,6 +191,8 @@ struct store_figures {
     uint64_t rows, bytes;           /* waiting */
     uint64_t letters, letter_bytes; /* dead */
     uint64_t letters_dropped;       /* since the start, because of dead_max_bytes */
+    uint64_t sent_again;            /* rows that were letters, since the start */
+    uint64_t withdrawn;             /* rows that another process took away, since the start */
     uint64_t commits, failures;     /* since the start */
     uint64_t file_bytes;            /* database and log on disk */
     enum store_answer state;        /* of the last transaction that put something */

@@ -94,6 +94,7 @@ static int retry_one(struct store *store, sqlite3_stmt *letter, int64_t *bytes)
     if (code != SQLITE_OK)
         return code;
     *bytes += (int64_t)(row.record.size + row.origin.size);
+    store->sent_again++;
     store->more_letters--;
     store->more_letter_bytes -= sqlite3_column_int64(letter, 6);
     (void)sqlite3_bind_int64(base_sql(&store->base, SQL_DROP_LETTER), 1, sqlite3_column_int64(letter, 0));

@@ -104,7 +104,8 @@ struct store {
     size_t missing_count;
     int64_t *doubtful; /* numbers whose commit failed: a log that is read again may bring them back */
     size_t doubtful_count;
-    int64_t more_bytes, more_letters, more_letter_bytes, dropped_letters; /* within a transaction */
+    /* Within a transaction. */
+    int64_t more_bytes, more_letters, more_letter_bytes, dropped_letters, sent_again;
     int64_t generation;                 /* of numbers, as the database has it */
     int64_t new_generation;             /* the one it has been given within a transaction; 0: none */
     uint64_t buried_rows, buried_bytes; /* within a transaction */

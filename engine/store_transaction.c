@@ -127,6 +127,13 @@ int store_load_counts(struct store *store)
     return code;
 }
 
+static void note_withdrawn(struct store *store, uint64_t rows)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->figures.withdrawn += rows;
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
 /* Has another process been here? Within a transaction, so that what is counted is what is there. */
 static int look_around(struct store *store)
 {
@@ -135,9 +142,12 @@ static int look_around(struct store *store)
 
     if (code != SQLITE_OK || (version == store->base.data_version && !store->recount))
         return code;
+    const bool others = version != store->base.data_version && !store->recount;
+    const uint64_t rows = store->figures.rows;
     store->recount = true; /* until it went well */
     code = store_load_counts(store);
     if (code == SQLITE_OK) {
+        note_withdrawn(store, others && rows > store->figures.rows ? rows - store->figures.rows : 0);
         store->base.data_version = version;
         store->recount = false;
         store->reloaded = true;
@@ -205,6 +215,7 @@ static void finish(struct store *store, bool committed, bool wrote)
         store->figures.letter_bytes += (uint64_t)store->more_letter_bytes;
         store->figures.letters_dropped += (uint64_t)store->dropped_letters;
         store->letters_untold += (uint64_t)store->dropped_letters;
+        store->figures.sent_again += (uint64_t)store->sent_again;
         store->figures.commits += wrote;
         if (store->new_generation)
             store->generation = store->new_generation;
@@ -213,7 +224,8 @@ static void finish(struct store *store, bool committed, bool wrote)
     }
     (void)pthread_mutex_unlock(&store->lock);
     store->new_generation = 0;
-    store->more_bytes = store->more_letters = store->more_letter_bytes = store->dropped_letters = 0;
+    store->more_bytes = store->more_letters = store->more_letter_bytes = 0;
+    store->dropped_letters = store->sent_again = 0;
     if (committed && store->reloaded) {
         store->reloaded = false;
         (void)atomic_fetch_add(&store->changes, 1);

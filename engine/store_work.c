@@ -159,10 +159,12 @@ int store_drop_numbers(struct store *store, const int64_t *numbers, size_t count
 
 static int bury(struct store *store, struct store_job *job)
 {
+    const int64_t before = store->more_letters;
     int code = SQLITE_OK;
 
     for (size_t i = 0; i < job->count && code == SQLITE_OK; i++)
         code = store_bury(store, job->numbers[i], job);
+    job->result.buried_rows = (uint64_t)(store->more_letters - before);
     return code == SQLITE_OK ? store_limit_letters(store) : code;
 }
 

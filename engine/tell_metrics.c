@@ -91,7 +91,9 @@ static const struct row {
     {COUNT_stored, "topicrule_records_stored_total", NULL, NULL,
      "Records put on the disk because their cluster did not confirm them in time, or refused their topic."},
     {COUNT_recovered, "topicrule_records_recovered_total", NULL, NULL,
-     "Records that waited on the disk when the daemon started."},
+     "Records that waited on the disk when the daemon started, and dead letters that are sent again."},
+    {COUNT_withdrawn, "topicrule_records_withdrawn_total", NULL, NULL,
+     "Records that `topicrule dead` took off the disk, where they waited for a rule that is gone."},
 };
 
 static void tell_counters(const struct view *view, struct buf *out)

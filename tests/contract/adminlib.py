@@ -105,6 +105,7 @@ class Metrics:
         check(self("topicrule_evaluations_total") == self.total("topicrule_evaluation_results_total"), "evaluations do not add up")
         begun, recovered = self("topicrule_actions_begun_total"), self("topicrule_records_recovered_total")
         ended, flying, rows = self.total("topicrule_actions_total"), self("topicrule_records_in_flight"), self("topicrule_store_rows")
+        ended += self("topicrule_records_withdrawn_total")
         check(begun + recovered == ended + flying + rows,
               f"actions do not add up: {begun} begun, {recovered} recovered; {ended} ended, {flying} in flight, {rows} on disk")
         for name in ("topicrule_actions_begun_total", "topicrule_evaluation_results_total", "topicrule_actions_total",

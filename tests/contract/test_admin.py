@@ -158,6 +158,20 @@ def what_waits_on_disk_is_told(folder, cleanup):
     wait_for(lambda: daemon.process.said("rule hot: nothing waits on the disk any more; up to 20 records did"), "the log tells of its end")
 
 
+def what_is_sent_again_adds_up(folder, cleanup):
+    rules = {"hot": lambda cluster: rule("SELECT n FROM 'plant/#'", "${'no such name!'}", cluster.servers)}
+    _, broker, daemon, where = stage(folder, cleanup, rules)
+    daemon.start()
+    for number in range(3):
+        broker.publish("plant/a", json.dumps({"n": number}))
+    at_rest(where, 3).check_sums()
+    check(ask("dead", "retry", "-c", daemon.conf, "--all")[0] == 0, "retry")
+    wait_for(lambda: Metrics(where)("topicrule_actions_total", outcome="dead") == 6, "failed again")
+    wait_for(lambda: Metrics(where)("topicrule_records_recovered_total") == 3, "counted as back")
+    wait_for(lambda: Metrics(where)("topicrule_store_rows") == 0, "no row is left")
+    Metrics(where).check_sums()
+
+
 def readiness_follows_the_broker(folder, cleanup):
     _, broker, daemon, where = stage(folder, cleanup)
     daemon.start()
@@ -420,5 +434,7 @@ def answer_once(server, answer):
         wire.sendall(answer)
 
 
-main(the_program_asks_the_daemon, a_start_that_waits_says_for_what, the_program_says_why_it_cannot_ask, sums_close, documents_name_what_is_there, what_waits_on_disk_is_told, readiness_follows_the_broker, secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it,
-     a_slow_reader_is_cut_off, a_reload_is_asked_for_by_post, the_socket_comes_and_goes)
+main(the_program_asks_the_daemon, a_start_that_waits_says_for_what, the_program_says_why_it_cannot_ask, sums_close,
+     documents_name_what_is_there, what_waits_on_disk_is_told, what_is_sent_again_adds_up, readiness_follows_the_broker,
+     secrets_are_named_and_never_shown, only_get_is_known, nobody_can_hang_it, a_slow_reader_is_cut_off, a_reload_is_asked_for_by_post,
+     the_socket_comes_and_goes)

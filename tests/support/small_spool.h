@@ -94,14 +94,19 @@ static inline void assert_nothing_is_left(const struct small_lane *small)
     assert_int_equal(small_count(small, COUNT_begun) + small_count(small, COUNT_recovered),
                      small_count(small, COUNT_delivered) + small_count(small, COUNT_error_action) +
                          small_count(small, COUNT_dead) + small_count(small, COUNT_dropped) +
-                         small_count(small, COUNT_abandoned));
+                         small_count(small, COUNT_abandoned) + small_count(small, COUNT_withdrawn));
+}
+
+static inline bool is_something_left(const struct lane *lane)
+{
+    return lane->deliveries.used > 0 || lane->streams.waiting_count > 0 || lane->reports ||
+           !spool_is_quiet(lane);
 }
 
 /* What waits is delivered until nothing waits any more. */
 static inline void deliver_all(struct small_lane *small)
 {
-    for (int i = 0; i < 200 && (small->lane->deliveries.used > 0 || small->lane->streams.waiting_count > 0);
-         i++) {
+    for (int i = 0; i < 200 && is_something_left(small->lane); i++) {
         scripted_command("deliver 0");
         small_turn(small, LONG);
         small_disk(small);

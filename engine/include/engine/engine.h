@@ -67,11 +67,13 @@ struct engine_counters {
     uint64_t unmatched;        /* heard by no rule */
     /* Rule evaluations: evaluated = matched + filtered + failed. */
     uint64_t evaluated, matched, filtered, failed;
-    /* Actions: begun + recovered = delivered + error_action + dead + dropped + abandoned + those in flight +
-     * the rows of the store. A failed evaluation counts as one action begun, and so does a report that goes
-     * to the disk. Abandoned: given up with the connection, because the broker sends the message again.
-     * Stored: put on the disk, ever. Recovered: rows that were there at the start. */
-    uint64_t begun, delivered, error_action, dead, dropped, abandoned, stored, recovered;
+    /* Actions: begun + recovered = delivered + error_action + dead + dropped + abandoned + withdrawn + those
+     * in flight + the rows of the store. A failed evaluation counts as one action begun, and so does a report
+     * that goes to the disk. Abandoned: given up with the connection, because the broker sends the message
+     * again. Stored: put on the disk, ever. Recovered: rows that were there at the start, and dead letters
+     * that are sent again, of which each has been counted as dead, here or before the start. Withdrawn: rows
+     * that `topicrule dead` took away. */
+    uint64_t begun, delivered, error_action, dead, dropped, abandoned, stored, recovered, withdrawn;
     uint64_t retried;      /* sent again after an answer that was not final */
     uint64_t acknowledged; /* QoS 1 messages whose PUBACK was written */
     uint64_t reconnects;   /* connections after the first */

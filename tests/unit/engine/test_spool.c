@@ -1,4 +1,5 @@
 /* Records that cannot be delivered wait on the disk, in order, and nothing is sent twice. */
+#include "engine/dead.h"
 #include "session_state.h"
 #include "small_spool.h"
 
@@ -746,6 +747,20 @@ static void sql(const char *text)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static int64_t number_of(const char *text)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+
+    assert_int_equal(sqlite3_open(disk.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    const int64_t number = sqlite3_column_int64(statement, 0);
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
 static void a_letter_that_is_not_taken_does_not_stop_what_is_put(void **state)
 {
     struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
@@ -823,7 +838,47 @@ static void a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way(void 
     small_disk(small);
     deliver_all(small);
     assert_string_equal(small_sent(), "x1");
-    assert_int_equal(figures().rows, 0);
+    assert_int_equal(small_count(small, COUNT_dead), 1);
+    assert_int_equal(small_count(small, COUNT_recovered), 1);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+/* As `topicrule dead purge --waiting` and `retry --waiting` do it. */
+static void what_another_process_does_with_rows_is_counted(void **state)
+{
+    static const char *const two[] = {RULE(""), RULE("")};
+    const struct dead_filter gone = {.rule = "r1", .waiting = true};
+    struct small_lane *small = small_lane_on(two, 2, NULL, disk.store);
+    struct err err = {0};
+    int64_t left = 0;
+
+    (void)state;
+    for (int n = 1; n <= 4; n++)
+        small_publish_n(small, "a/x", n);
+    small_turn(small, HOLD);
+    small_disk(small);
+    assert_int_equal(figures().rows, 8);
+    small_lane_free(small);
+    store_close(disk.store);
+    open_store();
+    small = small_lane_on(two, 1, NULL, disk.store);
+    struct dead *dead = dead_open(disk.path, &err);
+    assert_non_null(dead);
+    struct dead_filter one = gone;
+    one.id =
+        number_of("SELECT max(number) FROM spool WHERE queue = (SELECT id FROM queue WHERE rule = 'r1')");
+    assert_int_equal(dead_purge(dead, &one, &err), 1);
+    assert_int_equal(dead_retry(dead, &gone, "r0", &left, &err), 3);
+    dead_close(dead);
+    for (int i = 0; i < 600 && small_count(small, COUNT_recovered) < 11; i++) {
+        small_turn(small, LONG);
+        (void)poll(NULL, 0, 20);
+    }
+    assert_int_equal(small_count(small, COUNT_recovered), 8 + 3);
+    assert_int_equal(small_count(small, COUNT_withdrawn), 1 + 3);
+    deliver_all(small);
+    assert_nothing_is_left(small);
     small_lane_free(small);
 }
 
@@ -860,6 +915,7 @@ int main(void)
         TEST(a_letter_that_is_not_taken_does_not_stop_what_is_put),
         TEST(what_is_not_put_is_not_forgotten_for_a_letter),
         TEST(a_letter_that_is_sent_again_is_found_beside_what_is_on_its_way),
+        TEST(what_another_process_does_with_rows_is_counted),
     };
 
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
