@@ -148,8 +148,10 @@ def what_waits_on_disk_is_told(folder, cleanup):
     daemon.stop()
 
     os.rename(os.path.join(daemon.folder, "rules/cold.json"), os.path.join(daemon.folder, "rules/hot.json"))
+    begins = "rule hot: 20 records for 'readings' on the disk"
+    told = len(daemon.process.lines(begins))
     daemon.start()
-    wait_for(lambda: daemon.process.said("rule hot: 20 records for 'readings' on the disk"), "the log tells of it again")
+    wait_for(lambda: len(daemon.process.lines(begins)) > told, "the log tells of it again")
     cluster.child.send_signal(signal.SIGCONT)
     wait_for(lambda: Metrics(where)("topicrule_store_rows") == 0, "Kafka has them all", 120)
     metrics = Metrics(where)
