@@ -164,6 +164,11 @@ static void prove(struct redelivery *redelivery)
     redelivery->perhaps.count = 0; /* none of them comes any more */
 }
 
+void redelivery_forget_doubt(struct redelivery *redelivery)
+{
+    forget_again(redelivery);
+}
+
 static bool is(const struct entry *entry, uint64_t hash, uint16_t mid)
 {
     return entry->mid == mid && (entry->unread || entry->hash == hash);
@@ -323,6 +328,13 @@ void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uin
     redelivery->resumed = false;
     if (how == REDELIVERY_UNASKED)
         return;
+    redelivery->numbering.last = 0; /* what comes again is numbered as it was */
+    /* No PUBACK has left on this one, so the next begins as it did. */
+    if (how == REDELIVERY_LOST && redelivery->in_doubt > 0 && redelivery->flushed.count == 0) {
+        redelivery->in_doubt = redelivery->read.count = 0;
+        redelivery->unread = 0;
+        return;
+    }
     if (redelivery->unread && redelivery->read.count == 0)
         redelivery->read.entries[redelivery->read.count++] =
             (struct entry){.mid = redelivery->unread, .given_up = true, .unread = true};
@@ -338,7 +350,6 @@ void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uin
     redelivery->epoch = epoch;
     set_present(redelivery, true);
     forget_acknowledged(redelivery);
-    redelivery->numbering.last = 0; /* what comes again is numbered as it was */
     if (how == REDELIVERY_TAKEN) {
         forget_again(redelivery);
         redelivery->numbering = (struct numbering){0};

@@ -37,6 +37,9 @@
  * is evaluated. A flushed message whose identifier came once more on that connection had been acknowledged,
  * and so had those before it.
  *
+ * A connection that is lost in doubt had nothing acknowledged on it, so the next one begins with the same
+ * messages, and all is believed as it was before.
+ *
  * Three kinds of messages came after a flush: those that we read; those that were left in the socket when the
  * broker closed the connection (redelivery_left); and the one that was next in the socket when the flush
  * began, whose identifier is all that we know, as writing into a connection that is gone takes the rest with
@@ -100,6 +103,9 @@ enum redelivery_verdict redelivery_read(struct redelivery *redelivery, const str
 void redelivery_left(struct redelivery *redelivery, const struct message *message, uint16_t mid, bool dup);
 
 bool redelivery_in_doubt(const struct redelivery *redelivery);
+
+/* What is in doubt has been so for too long: on the next connection all is evaluated. */
+void redelivery_forget_doubt(struct redelivery *redelivery);
 
 /* The first byte of queued PUBACKs may leave from now on. Never in doubt. `unread`: the identifier of the
  * message that waits in the socket and is next to be read, 0 if none is known. Should it not be read after

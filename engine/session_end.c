@@ -110,6 +110,7 @@ static void choose_protocol(struct session *session, bool was_up)
 
 void session_doubt_is_broken(struct session *session)
 {
+    redelivery_forget_doubt(session->redelivery);
     session->ended = true;
     session_say_why(session, "what came again is not what was read before; all of it is taken afresh");
 }
