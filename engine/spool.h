@@ -38,7 +38,8 @@ enum {
     /* Streams with a queue in the store, ever since the start. Those that are refused, or that nobody has
      * heard of while others of the kind get no answer, may have half of them. */
     SPOOL_QUEUES = 100000,
-    SPOOL_PROBE_MS = 5000, /* a client that has stalled is given something again after this */
+    SPOOL_AGE_NEXT_MS = 100, /* from one refused topic that is too old, or too much, to the next */
+    SPOOL_PROBE_MS = 5000,   /* a client that has stalled is given something again after this */
 };
 
 struct client;

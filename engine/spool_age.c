@@ -44,6 +44,8 @@ static void age(struct lane *lane)
     struct refused oldest = {NULL, 0, before_ms}, largest = {0};
     int64_t bytes = 0;
 
+    for (size_t i = 0; i < lane->spool.queue_count; i++) /* those that are empty are not shown */
+        lane->spool.queues[i].bytes = 0;
     store_each_queue(lane->options.store, note_size, lane);
     for (size_t i = 0; i < lane->streams.waiting_count; i++) {
         struct stream *stream = lane->streams.waiting[i];

@@ -371,6 +371,8 @@ static void on_aged(struct store_job *job)
 
     lane->spool.jobs--; /* if it failed, there is a next time */
     lane->spool.ageing = false;
+    if (rows > 0) /* there may be other topics of the kind */
+        lane->spool.age_ms = lane->now_ms + SPOOL_AGE_NEXT_MS;
     counters_add(&lane->counters, COUNT_dead, rows);
     if (rows > 0)
         log_error("store",

@@ -150,10 +150,37 @@ static void a_topic_too_many_in_an_outage_is_held(void **state)
     small_lane_free(small);
 }
 
+static void many_refused_topics_leave_half_of_the_store_before_it_is_full(void **state)
+{
+    enum { ALL = 20000, TOPICS = 20 };
+    struct small_lane *small = small_lane_on(plain, 1, "delivery: {store: {max: 1MiB}}", disk.store);
+    char topic[24];
+
+    (void)state;
+    scripted_command("deny made-up-*");
+    small_turn(small, 0);
+    for (int n = 0; n < ALL; n++) {
+        (void)snprintf(topic, sizeof topic, "a/made-up-%d", n % TOPICS);
+        small_publish_n(small, topic, n);
+    }
+    small_disk(small);
+    assert_true(figures().bytes > 3 << 18);
+    small_turn(small, 2000);
+    for (int i = 0; i < 40; i++) { /* four seconds more */
+        small_disk(small);
+        small_turn(small, 100);
+    }
+    assert_in_range(figures().bytes, 1, 1 << 19);
+    assert_int_equal(figures().rows + figures().letters, ALL);
+    small_lane_free(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_refused_topics_cost_a_live_one_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_refused_topics_leave_half_of_the_store_before_it_is_full, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(topics_without_end_become_dead_letters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_that_comes_late_is_a_letter_as_well, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_topic_too_many_in_an_outage_is_held, set_up, tear_down),
