@@ -5,14 +5,16 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-static enum log_format log_format_ = LOG_TEXT;
-static enum log_level log_level_ = LOG_INFO;
-static bool under_journal;
+/* Atomic, because a reload changes them while other threads log. */
+static _Atomic enum log_format log_format_ = LOG_TEXT;
+static _Atomic enum log_level log_level_ = LOG_INFO;
+static atomic_bool under_journal;
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
@@ -21,14 +23,16 @@ static const char *const journal_prefix[] = {
 
 void log_setup(enum log_format format, enum log_level level)
 {
-    log_format_ = format;
-    log_level_ = level;
-    under_journal = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
+    const bool journal = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
+
+    atomic_store_explicit(&log_format_, format, memory_order_relaxed);
+    atomic_store_explicit(&log_level_, level, memory_order_relaxed);
+    atomic_store_explicit(&under_journal, journal, memory_order_relaxed);
 }
 
 bool log_on(enum log_level level)
 {
-    return level <= log_level_;
+    return level <= atomic_load_explicit(&log_level_, memory_order_relaxed);
 }
 
 static void put_time(struct buf *buf)
@@ -52,7 +56,7 @@ void log_line(enum log_level level, const char *topic, const char *format, ...)
     va_start(args, format);
     buf_vformat(&text, format, args);
     va_end(args);
-    if (log_format_ == LOG_JSON) {
+    if (atomic_load_explicit(&log_format_, memory_order_relaxed) == LOG_JSON) {
         buf_text(&line, "{\"time\":\"");
         put_time(&line);
         buf_format(&line, "\",\"level\":\"%s\",\"topic\":\"%s\",\"message\":", level_names[level], topic);

@@ -188,6 +188,7 @@ static void take_over(struct engine *engine, struct generation *next)
     admin_begin_change(engine->admin);
     lane_succeed(next->lane, former->lane);
     engine->now = next;
+    log_setup(next->config->log.format, next->config->log.level);
     atomic_store(&engine->lane, next->lane);
     const struct subject whole = engine_subject(engine);
     admin_end_change(engine->admin, &whole);

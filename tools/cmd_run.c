@@ -43,6 +43,16 @@ static void on_stop(int signal)
     engine_stop(running);
 }
 
+/* Until there is an engine to tell, SIGHUP waits, because it would end the process. */
+static void hold_reload(int how)
+{
+    sigset_t reload;
+
+    (void)sigemptyset(&reload);
+    (void)sigaddset(&reload, SIGHUP);
+    (void)pthread_sigmask(how, &reload, NULL);
+}
+
 static void on_reload(int signal)
 {
     (void)signal;
@@ -60,6 +70,7 @@ static void heed_signals(struct engine *engine)
     (void)sigaction(SIGTERM, &stop, NULL);
     (void)sigaction(SIGINT, &stop, NULL);
     (void)sigaction(SIGHUP, &reload, NULL);
+    hold_reload(SIG_UNBLOCK); /* what was asked for meanwhile comes now */
 }
 
 static void log_report(const struct report *report, const char *topic)
@@ -113,7 +124,6 @@ static int load_again(void *context, struct config **config, struct rule_set **r
     say_report(&report, said);
     if (!set || report.errors > 0)
         return -1;
-    log_setup(read->log.format, read->log.level);
     *config = TAKE(read);
     *rules = TAKE(set);
     return 0;
@@ -174,6 +184,7 @@ int cmd_run(int argc, char **argv)
         file = options.value; /* the only option */
     if (options.ended)
         return options.status;
+    hold_reload(SIG_BLOCK);
     if (process_init(&err)) {
         paint_err(&err, stderr);
         return STATUS_BAD;

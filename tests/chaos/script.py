@@ -25,7 +25,7 @@ ACTORS = {
     "disk": ((10, 30), {"full": (3, 1.0, 10.0), "half": (1, 1.0, 5.0), "error": (2, 1.0, 8.0), "sync": (2, 1.0, 8.0),
                         "power": (3, 5.0, 5.0)}),
     "records": ((2, 8), {"large": (2, 0, 0), "partition": (2, 0, 0), "dead": (2, 0, 0), "broken": (1, 0, 0)}),
-    "rules": ((20, 50), {"change": (1, 0.0, 0.0)}),
+    "rules": ((8, 25), {"change": (1, 0.0, 0.0)}),
 }
 STORE_WORDS = {"full": "f", "half": "h", "error": "e", "sync": "s"}
 

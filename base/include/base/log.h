@@ -13,7 +13,7 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* Before threads start. */
+/* Any thread; before the first line of the log, or later. */
 void log_setup(enum log_format format, enum log_level level);
 bool log_on(enum log_level level);
 
