@@ -366,6 +366,8 @@ void streams_wake_all(struct lane *lane); /* now */
 /* One that is due: it is looked at again when somebody wakes it. NULL: none is. */
 struct stream *stream_due(struct lane *lane);
 void stream_rest(struct lane *lane, struct stream *stream); /* nothing waits any more */
+/* What came back goes before what is queued, in its old order. */
+void stream_put_returned_first(struct lane *lane, struct stream *stream);
 void stream_line_up(struct stream_line *line, struct stream *stream);
 void stream_next_in_line(struct lane *lane, struct stream_line *line); /* wakes the first, if there is one */
 void dispatch_init(struct lane *lane);

@@ -237,6 +237,59 @@ void stream_next_in_line(struct lane *lane, struct stream_line *line)
     stream_wake(lane, stream, lane->now_ms);
 }
 
+/* ---- in their old order ---- */
+
+/* Merge sort by number, bottom up: bin[i] holds a sorted run of 2^i or nothing. */
+static struct delivery *merge(struct delivery *a, struct delivery *b)
+{
+    struct delivery *first = NULL, **end = &first;
+
+    while (a && b) {
+        struct delivery **lower = a->number < b->number ? &a : &b;
+
+        *end = *lower;
+        end = &(*lower)->next;
+        *lower = *end;
+    }
+    *end = a ? a : b;
+    return first;
+}
+
+static struct delivery *sorted(struct delivery *list)
+{
+    struct delivery *bin[40] = {0}, *all = NULL;
+
+    while (list) {
+        struct delivery *run = list;
+        size_t i = 0;
+
+        list = list->next;
+        run->next = NULL;
+        for (; bin[i]; bin[i++] = NULL)
+            run = merge(bin[i], run);
+        bin[i] = run;
+    }
+    for (size_t i = 0; i < sizeof bin / sizeof *bin; i++)
+        all = merge(bin[i], all);
+    return all;
+}
+
+void stream_put_returned_first(struct lane *lane, struct stream *stream)
+{
+    struct delivery *last = stream->returned = sorted(stream->returned);
+
+    if (!last)
+        return;
+    counters_one(&lane->counters, retried);
+    for (; last->next; last = last->next)
+        counters_one(&lane->counters, retried);
+    last->next = stream->queued;
+    if (!stream->queued)
+        stream->queued_last = last;
+    stream->queued = stream->returned;
+    stream->returned = NULL;
+}
+
 /* ---- all of them ---- */
 
 void dispatch_init(struct lane *lane)
