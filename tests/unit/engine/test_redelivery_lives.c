@@ -176,9 +176,9 @@ static void one_life(uint64_t seed, struct life *total)
         case 1: send_new(&life, random_below(&life, step)); break;
         case 2:
         case 3:
-        case 4: then = client_reads(&life, random_below(&life, step), true); break;
+        case 4: then = client_reads(&life, random_below(&life, 4 * step), true); break;
         case 5: client_flushes(&life); break;
-        case 6: take_pubacks(&life, random_below(&life, step)); break;
+        case 6: take_pubacks(&life, random_below(&life, 4 * step)); break;
         default: then = random_below(&life, 3) ? GO_ON : DROP; break;
         }
         if (then == DROP)
@@ -202,7 +202,7 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 
 static void nothing_new_is_passed_over(void **state)
 {
-    const uint64_t first = number_of("SEED", 1), count = number_of("LIVES", 6);
+    const uint64_t first = number_of("SEED", 7), count = number_of("LIVES", 6);
     struct life total = {0};
 
     (void)state;
