@@ -61,7 +61,7 @@ class Stage:
         self.child.terminate()
         status = self.child.wait(60)
         text = self.text()
-        if status != 0 or "Sanitizer" in text or words not in text:
+        if status != 0 or "Sanitizer" in text or "runtime error" in text or words not in text:
             raise Failed(f"it ended with {status}, and should have said '{words}':\n{text[-4000:]}")
 
 

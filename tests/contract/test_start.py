@@ -77,6 +77,7 @@ class Stage:
         if kind:
             print(text[-4000:])
         check(CANARY not in text, "a secret is shown")
+        check(kind or not ("Sanitizer" in text or "runtime error" in text), text[-3000:])
 
 
 def vault(port=0, status=200):

@@ -7,8 +7,10 @@ asserted. $TOPICRULE is the program, $KAFKA_DIR a running test bed (tests/suppor
 
 import collections
 import contextlib
+import glob
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -339,6 +341,20 @@ def skip(text):
     sys.exit(77)
 
 
+def daemon_logs(folder):
+    """(name of its folder, text) of each daemon that ran there."""
+    for path in sorted(glob.glob(os.path.join(folder, "**/daemon.log"), recursive=True)):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            yield os.path.basename(os.path.dirname(path)), file.read()
+
+
+def check_sanitizers(folder):
+    """A daemon that was killed has no exit status that tells of a report."""
+    for name, text in daemon_logs(folder):
+        found = re.search("^.*(Sanitizer|runtime error:)", text, re.MULTILINE)
+        check(not found, found and f"a sanitizer speaks in the log of {name}:\n{text[found.start():][:6000]}")
+
+
 def main(*scenarios):
     """Run each scenario(folder, cleanup) in a folder of its own; `cleanup` is an ExitStack."""
     failed = 0
@@ -348,13 +364,11 @@ def main(*scenarios):
             try:
                 with contextlib.ExitStack() as cleanup:
                     scenario(folder, cleanup)
+                check_sanitizers(folder)
                 print(f"ok   {scenario.__name__}", flush=True)
             except Failed as error:
                 failed += 1
                 print(f"FAIL {scenario.__name__}: {error}", flush=True)
-                for name in sorted(os.listdir(folder)):
-                    log = os.path.join(folder, name, "daemon.log")
-                    if os.path.exists(log):
-                        with open(log, encoding="utf-8", errors="replace") as file:
-                            print(f"--- {name}\n{file.read()[-3000:]}")
+                for name, text in daemon_logs(folder):
+                    print(f"--- {name}\n{text[-3000:]}")
     sys.exit(1 if failed else 0)
