@@ -78,6 +78,8 @@ sqlite3_stmt *base_sql(struct base *base, enum sql sql)
 
 void base_end(sqlite3_stmt *statement)
 {
+    if (!statement)
+        return; /* the one that follows cannot be asked about NULL */
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement); /* what is bound is borrowed */
 }

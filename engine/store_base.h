@@ -92,7 +92,9 @@ void base_done(struct base *base);
 void base_close(struct base *base, int code, const struct err *why);
 int base_reopen(struct base *base, struct err *err);
 
-/* The statement, reset, for binding. Closed database: NULL, on which all of SQLite answers SQLITE_MISUSE. */
+/* The statement, reset, for binding. NULL where the database is closed, or the statement cannot be prepared
+ * (no memory, a schema that cannot be read): may be bound, stepped and ended as well, and answers
+ * SQLITE_MISUSE. */
 sqlite3_stmt *base_sql(struct base *base, enum sql sql);
 /* Step one that gives no row. */
 int base_do(struct base *base, enum sql sql);

@@ -155,6 +155,21 @@ static void damage_is_found_while_it_runs(void **state)
     assert_int_equal(small_put(small, small->queue, store_numbers(small->store, 1), "x"), STORE_DONE);
 }
 
+/* A statement that cannot even be prepared fails like any other. */
+static void a_table_that_is_gone_is_an_error(void **state)
+{
+    struct small_store *small = *state;
+    sqlite3 *other = NULL;
+
+    small_close(small);
+    small_open(small); /* nothing is prepared for a put */
+    assert_int_equal(sqlite3_open(small->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(other, 60000), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "DROP TABLE spool", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(other);
+    assert_int_equal(small_put(small, small->queue, store_numbers(small->store, 1), "x"), STORE_FAILED);
+}
+
 static int64_t root_of(const char *path, const char *table)
 {
     sqlite3 *db = NULL;
@@ -373,6 +388,7 @@ int main(void)
         TEST(a_killed_process_loses_nothing_that_was_answered),
         TEST(a_damaged_page_costs_its_rows_alone),
         TEST(damage_is_found_while_it_runs),
+        TEST(a_table_that_is_gone_is_an_error),
         TEST(damage_that_only_the_start_meets_loses_no_start),
         TEST(a_lost_header_loses_no_start),
         TEST(a_file_of_somebody_else_is_left_alone),
