@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trim.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -137,6 +138,7 @@ void engine_tell_systemd(struct engine *engine)
         engine->told_ready = true;
         engine->status_ms = 0;
         (void)sd_notify(0, "READY=1");
+        trim_memory();
     }
     if (now_ms >= engine->status_ms)
         tell_status(engine, now_ms);
