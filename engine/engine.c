@@ -345,8 +345,8 @@ int engine_run(struct engine *engine, struct err *err)
         return -1;
     if (atomic_load(&engine->stopping))
         return 0;
-    const struct generation_frame frame = {engine->options.secrets, engine->store};
-    if (generation_make(engine->now, &frame, false, err) != 0)
+    const struct generation_frame frame = {engine->options.secrets, engine->store, NULL};
+    if (generation_make(engine->now, &frame, err) != 0)
         return atomic_load(&engine->stopping) ? 0 : -1;
     atomic_store(&engine->lane, engine->now->lane);
     const struct subject whole = engine_subject(engine);

@@ -32,23 +32,28 @@ void generation_free(struct generation *generation)
     free(generation);
 }
 
-/* Without kept identifiers a message that was queued for us may run a rule twice: no reason not to start. */
-static void identify_filters(struct plan *plan, struct store *store)
+/* Without kept identifiers a message that was queued for us may run a rule twice: no reason not to start, but
+ * one to go on with what there is. */
+static int identify_filters(struct plan *plan, const struct generation_frame *frame, struct err *err)
 {
-    struct err err;
-
-    if (store && plan_identify(plan, store, &err) != 0)
-        log_err(LOG_WARN, "store", &err);
+    if (!frame->store || plan_identify(plan, frame->store, err) == 0)
+        return 0;
+    if (frame->former)
+        return -1;
+    log_err(LOG_WARN, "store", err);
+    return 0;
 }
 
-int generation_make(struct generation *generation, const struct generation_frame *frame, bool is_heir,
-                    struct err *err)
+int generation_make(struct generation *generation, const struct generation_frame *frame, struct err *err)
 {
     struct plan *plan = &generation->plan;
 
     if (plan_make(plan, generation->config, generation->rules, frame->secrets, err) != 0)
         return -1;
-    identify_filters(plan, frame->store);
+    if (frame->former)
+        plan_keep_client_id(plan, &frame->former->plan);
+    if (identify_filters(plan, frame, err) != 0)
+        return -1;
     const struct lane_options options = {
         .config = generation->config,
         .rules = generation->rules,
@@ -59,7 +64,7 @@ int generation_make(struct generation *generation, const struct generation_frame
         .target_count = plan->target_count,
         .store = frame->store,
         .target_of = (const size_t *const *)plan->target_of,
-        .is_heir = is_heir,
+        .is_heir = frame->former,
     };
     generation->lane = lane_new(&options, err);
     return generation->lane ? 0 : -1;

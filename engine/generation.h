@@ -22,8 +22,9 @@ struct generation {
 
 /* What all generations share, borrowed. */
 struct generation_frame {
-    struct secrets *secrets; /* NULL: none configured */
-    struct store *store;     /* NULL: none */
+    struct secrets *secrets;         /* NULL: none configured */
+    struct store *store;             /* NULL: none */
+    const struct generation *former; /* that it takes over from; NULL: none */
 };
 
 /* A reference of the rules and, with `own_config`, the configuration are taken over, also on failure. NULL
@@ -33,10 +34,8 @@ struct generation *generation_new(const struct config *config, struct config *ow
 /* Its thread must have ended. NULL is a no-op. */
 void generation_free(struct generation *generation);
 
-/* Plan and lane; `is_heir`: of one that takes over from another. Blocks on secrets and store. 0, or -1 with
- * `err`. */
-int generation_make(struct generation *generation, const struct generation_frame *frame, bool is_heir,
-                    struct err *err);
+/* Plan and lane. Blocks on secrets and store. 0, or -1 with `err`. */
+int generation_make(struct generation *generation, const struct generation_frame *frame, struct err *err);
 /* The lane's thread. 0, or -1 with `err`. */
 int generation_start(struct generation *generation, struct err *err);
 /* Wait for the thread's end; a lane that is told to stop or to part says when it is `over`. */

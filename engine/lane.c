@@ -269,6 +269,8 @@ static void run_until_stopped(struct lane *lane)
 /* Is there something that a little time may bring to its end? What a stalled client has is on the disk. */
 static bool is_busy(const struct lane *lane)
 {
+    if (session_must_read_on(lane->session)) /* else all of it would come twice */
+        return true;
     if (lane->unsafe_count > 0 || lane->reports || park_is_moving(lane) || !spool_is_quiet(lane))
         return true;
     for (size_t i = 0; i < lane->options.target_count; i++)
@@ -280,14 +282,15 @@ static bool is_busy(const struct lane *lane)
 /* Bring what was read to its end and acknowledge it. False: it is not safe in time, and not acknowledged. */
 static bool settle_all(struct lane *lane, int64_t until)
 {
-    session_read(lane->session, false);
     while (is_busy(lane) && lane->now_ms < until) {
         int64_t due = do_work(lane);
 
+        session_read(lane->session, session_must_read_on(lane->session) && may_read(lane));
         if (session_is_up(lane->session))
             due = soonest(due, session_tick(lane->session, lane->now_ms));
         wait_for_events(lane, soonest(due, until));
     }
+    session_read(lane->session, false);
     settle_reports(lane);
     if (lane->hold.unsettled > 0) {
         log_warn(
@@ -330,7 +333,10 @@ void lane_run(struct lane *lane)
         wait_for_turn(lane);
     if (lane->session) {
         spool_begin(lane);
-        wait_for_clients(lane);
+        if (lane->options.is_heir)
+            session_go_on(lane->session);
+        else
+            wait_for_clients(lane);
         run_until_stopped(lane);
 
         const int64_t until = lane->now_ms + GRACE_MS;
@@ -341,6 +347,8 @@ void lane_run(struct lane *lane)
             leave(lane, until);
     }
     client_close_all(lane, lane->now_ms);
+    if (atomic_load(&lane->parting))
+        spool_settle(lane); /* it still counts, and the heir is to see it on the disk */
     publish_gauges(lane);
     atomic_store(&lane->over, true);
 }

@@ -303,11 +303,12 @@ void lane_stop(struct lane *lane); /* thread safe */
 /* Another lane in place of one that runs, with other rules, and without losing the connection:
  *
  *   lane_new with `is_heir`, and lane_run on its thread: it opens its clients, and is `prepared`;
- *   lane_part for the former: it settles what it has read, acknowledges it, and its thread ends;
+ *   lane_part for the former: it settles what it has read, acknowledges it, and its thread ends; what it had
+ *   stored is on the disk from then on;
  *   lane_succeed: the heir has the session now, and goes on counting. If the former could not settle in time,
  *   its connection goes with it, and the broker sends again what was not acknowledged;
- *   lane_free for the former: what it had stored is on the disk from then on;
- *   lane_begin: the heir looks what waits there, and reads on. */
+ *   lane_begin: the heir looks what waits there, and reads on;
+ *   lane_free for the former, at any time from then on: it may wait for a backend of secrets. */
 void lane_part(struct lane *lane);                         /* thread safe */
 void lane_succeed(struct lane *lane, struct lane *former); /* while neither touches its session */
 void lane_begin(struct lane *lane);                        /* thread safe */
@@ -390,6 +391,9 @@ bool settle_row_failure(struct lane *lane, const struct sql_message *message,
 void settle_close(struct lane *lane, struct firing *firing);
 /* One action of it is given up, because the broker sends the message again. */
 void settle_abandoned(struct lane *lane, struct firing *firing);
+/* The lane ends with it open: what of it was not counted is given up, `actions` or, for 0, those that have
+ * failed. A row stays what it is. */
+void settle_count_abandoned(struct lane *lane, struct firing *firing, uint32_t actions);
 bool settle_is_resent(const struct lane *lane, const struct firing *firing);
 /* Send the error actions that are due. */
 void settle_reports(struct lane *lane);

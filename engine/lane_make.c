@@ -259,11 +259,27 @@ static void take_rule_counters(struct lane *lane, struct lane *former)
     free(sorted);
 }
 
+/* What it could not bring to an end: messages with QoS 0, which nobody sends again, and those of a lane that
+ * has not parted. */
+static void abandon(struct lane *former)
+{
+    for (struct delivery *at = former->unsafe; at; at = at->newer) {
+        if (!at->firing->reporting)
+            settle_count_abandoned(former, at->firing, 1);
+        settle_count_abandoned(former, at->firing, 0);
+    }
+    for (struct firing *at = former->reports; at; at = at->next)
+        settle_count_abandoned(former, at, 0);
+    spool_abandon(former);
+}
+
 void lane_succeed(struct lane *lane, struct lane *former)
 {
     const struct session_options options = session_options(lane);
     struct err err;
 
+    spool_settle(former);
+    abandon(former);
     copy_counters(lane->counters.value, former->counters.value, COUNTER_COUNT);
     take_rule_counters(lane, former);
     spool_succeed(lane, former);
@@ -274,10 +290,11 @@ void lane_succeed(struct lane *lane, struct lane *former)
         lane->hold = former->hold; /* nothing in it but the number of the connection */
         lane->session_since = former->session_since;
         lane->resent_before = former->resent_before;
+        park_move(lane, former);
         return;
     }
-    counters_add(&lane->counters, COUNT_abandoned,
-                 atomic_load_explicit(&former->gauges.in_flight, memory_order_relaxed));
+    session_free(former->session); /* before the next one connects */
+    former->session = NULL;
     if (make_session(lane, &err) != 0)
         lane_out_of_memory();
 }

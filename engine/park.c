@@ -98,7 +98,9 @@ int64_t park_work(struct lane *lane)
         struct parked *first = lane->park.first;
         const bool is_late = lane->now_ms >= first->deadline_ms;
 
-        if (!is_late && (computed_is_busy(lane->computed) || evaluate_wants(lane, &first->message)))
+        /* After a reload there may be no rule left that asks. */
+        if (!is_late && lane->computed &&
+            (computed_is_busy(lane->computed) || evaluate_wants(lane, &first->message)))
             return first->deadline_ms;
         evaluate_now(lane, &first->message);
         let_go(lane, &lane->park.first);
@@ -138,6 +140,14 @@ void park_connected(struct lane *lane)
         }
         link = &parked->next;
     }
+}
+
+void park_move(struct lane *lane, struct lane *former)
+{
+    lane->park = former->park;
+    if (lane->park.first && lane->park.end == &former->park.first)
+        lane->park.end = &lane->park.first;
+    former->park = (struct park){0};
 }
 
 void park_done(struct lane *lane)

@@ -32,6 +32,9 @@ bool park_is_moving(const struct lane *lane);
 void park_lost(struct lane *lane);
 /* After lane->resent_before is set: forget those that the broker sends again. */
 void park_connected(struct lane *lane);
+/* All of it goes to the lane that takes over, which has none: as long as the connection is gone, nothing else
+ * says that these are not safe. */
+void park_move(struct lane *lane, struct lane *former);
 void park_done(struct lane *lane);
 
 #endif

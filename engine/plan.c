@@ -161,6 +161,11 @@ static void keep_client_id(const struct session_login *from, struct session_logi
     to->client_id = copy;
 }
 
+void plan_keep_client_id(struct plan *plan, const struct plan *former)
+{
+    keep_client_id(former->login, plan->login);
+}
+
 static void refresh_login(struct plan *plan, struct lane *lane)
 {
     struct err err = {0};

@@ -24,6 +24,8 @@ struct plan {
 int plan_make(struct plan *plan, const struct config *config, const struct rule_set *rules,
               struct secrets *secrets, struct err *err);
 void plan_done(struct plan *plan);
+/* Of a plan that takes over: the broker keeps our messages under the client id that there was. */
+void plan_keep_client_id(struct plan *plan, const struct plan *former);
 
 /* Subscription identifiers from the store, which keeps them; and the filters that no rule has any more, which
  * sessions unsubscribe. After plan_make, before lanes are made. Blocks. 0, or -1 with `err`. */

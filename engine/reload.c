@@ -127,7 +127,7 @@ static int gather_secrets(struct engine *engine, const struct generation *next, 
 static struct generation *make_next(struct engine *engine, struct buf *said, struct err *err)
 {
     const struct engine_source *source = &engine->options.source;
-    const struct generation_frame frame = {engine->options.secrets, engine->store};
+    const struct generation_frame frame = {engine->options.secrets, engine->store, engine->now};
     struct config *config = NULL;
     struct rule_set *rules = NULL;
     const char *key;
@@ -146,8 +146,7 @@ static struct generation *make_next(struct engine *engine, struct buf *said, str
     } else if ((key = config_needs_restart(engine->now->config, config))) {
         (void)err_set(err, ERR_VALUE, "%s has changed, which needs a restart", key);
         err_in(err, config->file, NULL);
-    } else if (gather_secrets(engine, next, said, err) == 0 &&
-               generation_make(next, &frame, true, err) == 0) {
+    } else if (gather_secrets(engine, next, said, err) == 0 && generation_make(next, &frame, err) == 0) {
         return next;
     }
     generation_free(next);
@@ -193,8 +192,8 @@ static void take_over(struct engine *engine, struct generation *next)
     const struct subject whole = engine_subject(engine);
     admin_end_change(engine->admin, &whole);
     renewal_begin(&engine->renewal, &next->plan, next->lane);
-    generation_free(former);
     lane_begin(next->lane);
+    generation_free(former);
 }
 
 static int reload_now(struct engine *engine, struct buf *said, struct err *err)

@@ -476,8 +476,12 @@ int session_move(struct session *session, const struct session_options *options,
     atomic_store(&session->unsubscribed, 0);
     if (session->phase == SESSION_UP)
         session_subscribe(session);
-    arm(session);
     return 0;
+}
+
+void session_go_on(struct session *session)
+{
+    arm(session);
 }
 
 void session_give_login(struct session *session, struct session_login *login)

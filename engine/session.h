@@ -52,8 +52,10 @@ struct session *session_new(const struct session_options *options, struct err *e
 void session_free(struct session *session);
 
 /* Go on, connection and all, for other rules: what differs is subscribed and unsubscribed. Nothing may be
- * unsettled, flushing or read meanwhile. 0, or -1 with `err`: all is as it was. */
+ * unsettled, flushing or read meanwhile. 0, or -1 with `err`: all is as it was. There are no events of it
+ * before session_go_on, so that its next thread is not called for what it does not have yet. */
 int session_move(struct session *session, const struct session_options *options, struct err *err);
+void session_go_on(struct session *session);
 
 /* Another login, from the next connection on; a reference is taken over. Any thread. */
 void session_give_login(struct session *session, struct session_login *login);

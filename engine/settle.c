@@ -257,6 +257,14 @@ void settle_abandoned(struct lane *lane, struct firing *firing)
     settle_close(lane, firing);
 }
 
+void settle_count_abandoned(struct lane *lane, struct firing *firing, uint32_t actions)
+{
+    if (firing->row == 0)
+        count_rule(lane, firing->rule, abandoned, actions ? actions : firing->failed);
+    if (actions == 0)
+        firing->failed = 0;
+}
+
 static void count_delivered(struct lane *lane, const struct delivery *delivery)
 {
     const struct firing *firing = delivery->firing;

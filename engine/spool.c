@@ -337,7 +337,7 @@ int spool_init(struct lane *lane, struct err *err)
     return lane->spool.port ? 0 : -1;
 }
 
-void spool_done(struct lane *lane)
+void spool_settle(struct lane *lane)
 {
     struct spool *spool = &lane->spool;
     struct err err;
@@ -349,6 +349,13 @@ void spool_done(struct lane *lane)
         store_port_free(spool->port);
         spool->port = all ? NULL : store_port_new(lane->options.store, &err);
     }
+}
+
+void spool_done(struct lane *lane)
+{
+    struct spool *spool = &lane->spool;
+
+    spool_settle(lane);
     spool_free_errands(lane);
     spool_put_done(lane);
     arena_done(&spool->arena);

@@ -141,7 +141,12 @@ int spool_init(struct lane *lane, struct err *err);
 void spool_succeed(struct lane *lane, const struct lane *former);
 /* What waits from before: streams for it. */
 void spool_begin(struct lane *lane);
-/* Lets go of the port, when all is done that was posted. */
+/* Waits until all is done that was posted; nothing is posted from then on. A second call is a no-op. */
+void spool_settle(struct lane *lane);
+/* After that: dead letters that the disk has not taken are given up, as the broker sends their messages
+ * again.
+ */
+void spool_abandon(struct lane *lane);
 void spool_done(struct lane *lane);
 
 int spool_fd(const struct lane *lane); /* -1: none */

@@ -171,6 +171,13 @@ void spool_retry_errands(struct lane *lane)
     }
 }
 
+void spool_abandon(struct lane *lane)
+{
+    for (struct spool_errand *errand = lane->spool.failed_errands; errand; errand = errand->next)
+        if (errand->firing)
+            settle_count_abandoned(lane, errand->firing, errand->actions);
+}
+
 void spool_free_errands(struct lane *lane)
 {
     struct spool_errand *errand;

@@ -48,18 +48,15 @@ static inline struct rule *small_rule(const char *name, const char *text)
 }
 
 /* `texts`: rule documents, which get the names r0, r1, ... */
-static inline struct small_lane *small_lane_make(const char *const *texts, size_t count,
-                                                 const char *config_text, struct secrets *secrets,
-                                                 struct store *store)
+static inline struct small_lane *small_lane_build(const char *const *texts, size_t count,
+                                                  const char *config_text, struct secrets *secrets,
+                                                  struct store *store, bool is_heir)
 {
     struct small_lane *small = calloc(1, sizeof *small);
     struct report report = REPORT_INIT;
     struct err err = {0};
     char whole[512];
 
-    scripted_reset();
-    scripted_watch(small_watch);
-    small_seen.count = 0;
     (void)snprintf(
         whole, sizeof whole, "%srules: r\n%s",
         config_text && strncmp(config_text, "mqtt:", 5) == 0 ? "" : "mqtt: {url: 'mqtt://127.0.0.1:1'}\n",
@@ -91,11 +88,23 @@ static inline struct small_lane *small_lane_make(const char *const *texts, size_
         .target_count = small->plan.target_count,
         .store = store,
         .target_of = (const size_t *const *)small->plan.target_of,
+        .is_heir = is_heir,
     };
     small->lane = lane_new(&options, &err);
     if (!small->lane)
         abort();
     small->lane->now_ms = clock_mono_ms();
+    return small;
+}
+
+static inline struct small_lane *small_lane_make(const char *const *texts, size_t count,
+                                                 const char *config_text, struct secrets *secrets,
+                                                 struct store *store)
+{
+    scripted_reset();
+    scripted_watch(small_watch);
+    small_seen.count = 0;
+    struct small_lane *small = small_lane_build(texts, count, config_text, secrets, store, false);
     spool_begin(small->lane);
     client_work(small->lane);
     return small;
@@ -128,6 +137,26 @@ static inline void small_lane_free(struct small_lane *small)
     free(small->set.rules);
     config_free(small->config);
     free(small);
+}
+
+/* A reload, as the threads of the two lanes do it: other rules in place of those of `former`, which goes. It
+ * parts when nothing of it is held. */
+static inline struct small_lane *small_lane_succeed(struct small_lane *former, const char *const *texts,
+                                                    size_t count, struct store *store)
+{
+    struct small_lane *small = small_lane_build(texts, count, NULL, NULL, store, true);
+    struct lane *lane = small->lane;
+
+    client_work(lane);
+    former->lane->parted = former->lane->hold.unsettled == 0 && former->lane->hold.orphans == 0;
+    client_close_all(former->lane, former->lane->now_ms);
+    lane_succeed(lane, former->lane);
+    if (lane->now_ms < former->lane->now_ms) /* tests go ahead of the clock */
+        lane->now_ms = former->lane->now_ms;
+    spool_begin(lane);
+    session_go_on(lane->session);
+    small_lane_free(former);
+    return small;
 }
 
 /* As the session does it: a guard around the message. */
