@@ -38,7 +38,7 @@ struct numbering {
 };
 
 /* So many steps, to take a broker for one that counts; and of what it gave last, so much is told apart. */
-enum { STEPS = 4096, TURN = 65535, COUNTED = 49152 };
+enum { STEPS = 4096, TURN = 65535, COUNTED = 49152, FIRST_IDENTIFIER = 1 };
 
 struct redelivery {
     struct list read;    /* on this connection, since the last flush */
@@ -55,12 +55,11 @@ struct redelivery {
     bool counted;          /* `perhaps` may be believed though `again` is empty; until something else came */
     bool v5;               /* it was told how much may be unacknowledged */
     struct numbering numbering;
-    uint64_t *present; /* bits: the identifiers in `again` */
-    uint64_t *later;   /* bits, for one look */
+    uint64_t *later; /* bits for identifiers, for one look */
     struct message_key key;
 };
 
-enum { PRESENT_WORDS = 65536 / 64 };
+enum { IDENTIFIER_WORDS = 65536 / 64 };
 
 DEFINE_DROP(redelivery, struct redelivery *, redelivery_free)
 
@@ -74,10 +73,9 @@ struct redelivery *redelivery_new(void)
     redelivery->again.entries = calloc(REDELIVERY_MOST, sizeof(struct entry));
     redelivery->flushed.entries = calloc(RING, sizeof(struct entry));
     redelivery->perhaps.entries = calloc(RING, sizeof(struct entry));
-    redelivery->present = calloc(PRESENT_WORDS, sizeof *redelivery->present);
-    redelivery->later = calloc(PRESENT_WORDS, sizeof *redelivery->later);
+    redelivery->later = calloc(IDENTIFIER_WORDS, sizeof *redelivery->later);
     if (!redelivery->read.entries || !redelivery->again.entries || !redelivery->flushed.entries ||
-        !redelivery->perhaps.entries || !redelivery->present || !redelivery->later)
+        !redelivery->perhaps.entries || !redelivery->later)
         return NULL;
     message_key_init(&redelivery->key);
     return TAKE(redelivery);
@@ -91,7 +89,6 @@ void redelivery_free(struct redelivery *redelivery)
     free(redelivery->again.entries);
     free(redelivery->flushed.entries);
     free(redelivery->perhaps.entries);
-    free(redelivery->present);
     free(redelivery->later);
     free(redelivery);
 }
@@ -118,27 +115,8 @@ static void ring_skip(struct ring *ring, uint32_t count)
 
 /* ---- what comes again ---- */
 
-static bool is_present(const struct redelivery *redelivery, uint16_t mid)
-{
-    return redelivery->present[mid / 64] >> mid % 64 & 1;
-}
-
-static void set_present(struct redelivery *redelivery, bool on)
-{
-    const struct list *again = &redelivery->again;
-
-    for (uint32_t i = 0; i < again->count; i++) {
-        const uint16_t mid = again->entries[i].mid;
-        const uint64_t bit = UINT64_C(1) << mid % 64;
-
-        redelivery->present[mid / 64] =
-            on ? redelivery->present[mid / 64] | bit : redelivery->present[mid / 64] & ~bit;
-    }
-}
-
 static void forget_again(struct redelivery *redelivery)
 {
-    set_present(redelivery, false);
     redelivery->again.count = redelivery->next = 0;
     redelivery->perhaps.count = 0;
     redelivery->in_doubt = 0;
@@ -174,23 +152,22 @@ static bool is(const struct entry *entry, uint64_t hash, uint16_t mid)
     return entry->mid == mid && (entry->unread || entry->hash == hash);
 }
 
-/* What is known by its identifier alone is believed less: all that was flushed has come before it, or none.
+/* From the first of the flushed ones that comes, all of them come, or none of them was what it looked like.
  */
 static bool is_expected(const struct redelivery *redelivery, uint64_t hash, uint16_t mid)
 {
-    const struct entry *expected = &redelivery->again.entries[redelivery->next];
-
-    return is(expected, hash, mid) && (!expected->unread || redelivery->in_doubt == 0 ||
-                                       redelivery->in_doubt == redelivery->perhaps.count);
+    return is(&redelivery->again.entries[redelivery->next], hash, mid) &&
+           (redelivery->in_doubt == 0 || redelivery->in_doubt == redelivery->perhaps.count);
 }
 
-/* Is it one whose PUBACK may have arrived or not? The first may be anywhere, the others follow it. */
+/* Is it one whose PUBACK may have arrived or not? The first may be anywhere, the others follow it. With 1
+ * begins also what a broker sends that numbers it afresh, and then 1 says nothing. */
 static bool is_perhaps(struct redelivery *redelivery, uint64_t hash, uint16_t mid)
 {
     const struct ring *perhaps = &redelivery->perhaps;
     uint32_t place = redelivery->in_doubt;
 
-    if (redelivery->next > 0)
+    if (redelivery->next > 0 || (redelivery->in_doubt == 0 && mid == FIRST_IDENTIFIER))
         return false;
     while (redelivery->in_doubt == 0 && place < perhaps->count && !is(ring_at(perhaps, place), hash, mid))
         place++;
@@ -202,7 +179,16 @@ static bool is_perhaps(struct redelivery *redelivery, uint64_t hash, uint16_t mi
     return true;
 }
 
-/* The same where nothing follows, and the broker counts: what it sent next has another identifier. */
+/* A new one, so the broker has no more of the old; or one of ours out of order, or another in its place. */
+static enum redelivery_verdict not_again(struct redelivery *redelivery)
+{
+    const bool broken = redelivery->in_doubt > 0;
+
+    forget_again(redelivery);
+    return broken ? REDELIVERY_BROKEN : REDELIVERY_EVALUATE;
+}
+
+/* Where nothing follows what was flushed, and the broker counts: what it sent next has another identifier. */
 static enum redelivery_verdict judge_counted(struct redelivery *redelivery, uint64_t hash, uint16_t mid,
                                              bool dup)
 {
@@ -213,10 +199,7 @@ static enum redelivery_verdict judge_counted(struct redelivery *redelivery, uint
         }
         return REDELIVERY_PASS_OVER;
     }
-    const bool broken = redelivery->in_doubt > 0;
-
-    forget_again(redelivery);
-    return broken ? REDELIVERY_BROKEN : REDELIVERY_EVALUATE;
+    return not_again(redelivery);
 }
 
 static enum redelivery_verdict judge(struct redelivery *redelivery, uint64_t hash, uint16_t mid, bool dup)
@@ -234,14 +217,7 @@ static enum redelivery_verdict judge(struct redelivery *redelivery, uint64_t has
     }
     if (dup && is_perhaps(redelivery, hash, mid))
         return REDELIVERY_PASS_OVER;
-    if (redelivery->in_doubt > 0) {
-        forget_again(redelivery);
-        return REDELIVERY_BROKEN;
-    }
-    /* A new one: the broker has no more of the old. Or one of ours out of order, or another in its place. */
-    if (!dup || is_present(redelivery, mid))
-        forget_again(redelivery);
-    return REDELIVERY_EVALUATE;
+    return not_again(redelivery);
 }
 
 /* ---- does it count? ---- */
@@ -299,22 +275,40 @@ void redelivery_flushing(struct redelivery *redelivery, uint16_t unread)
     redelivery->unread = unread;
 }
 
+static bool was_given_later(struct redelivery *redelivery, uint16_t mid)
+{
+    uint64_t *const word = &redelivery->later[mid / 64];
+    const uint64_t bit = UINT64_C(1) << mid % 64;
+    const bool was = *word & bit;
+
+    *word |= bit;
+    return was;
+}
+
 /* An identifier that was used again had been acknowledged, and so had all that came before it. */
 static void forget_acknowledged(struct redelivery *redelivery)
 {
     struct ring *perhaps = &redelivery->perhaps;
     uint32_t left = perhaps->count;
 
-    memcpy(redelivery->later, redelivery->present, PRESENT_WORDS * sizeof *redelivery->later);
-    for (; left > 0; left--) {
-        const uint16_t mid = ring_at(perhaps, left - 1)->mid;
-        const uint64_t bit = UINT64_C(1) << mid % 64;
-
-        if (redelivery->later[mid / 64] & bit)
-            break;
-        redelivery->later[mid / 64] |= bit;
-    }
+    memset(redelivery->later, 0, IDENTIFIER_WORDS * sizeof *redelivery->later);
+    for (uint32_t i = 0; i < redelivery->again.count; i++)
+        (void)was_given_later(redelivery, redelivery->again.entries[i].mid);
+    while (left > 0 && !was_given_later(redelivery, ring_at(perhaps, left - 1)->mid))
+        left--;
     ring_skip(perhaps, left);
+}
+
+/* Is the last one unlike all before it? Where readings repeat, new messages look like old ones, and nothing
+ * but their identifiers would tell them apart. */
+static bool last_is_unlike(const struct ring *ring)
+{
+    const uint64_t hash = ring_at(ring, ring->count - 1)->hash;
+
+    for (uint32_t i = 0; i + 1 < ring->count; i++)
+        if (ring_at(ring, i)->hash == hash)
+            return false;
+    return true;
 }
 
 void redelivery_given_up(struct redelivery *redelivery, uint32_t epoch, uint32_t place)
@@ -330,7 +324,8 @@ void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uin
         return;
     redelivery->numbering.last = 0; /* what comes again is numbered as it was */
     /* No PUBACK has left on this one, so the next begins as it did. */
-    if (how == REDELIVERY_LOST && redelivery->in_doubt > 0 && redelivery->flushed.count == 0) {
+    if (how == REDELIVERY_LOST && redelivery->in_doubt > 0 && redelivery->flushed.count == 0 &&
+        last_is_unlike(&redelivery->perhaps)) {
         redelivery->in_doubt = redelivery->read.count = 0;
         redelivery->unread = 0;
         return;
@@ -348,13 +343,13 @@ void redelivery_lost(struct redelivery *redelivery, enum redelivery_end how, uin
     redelivery->flushed = redelivery->perhaps;
     redelivery->perhaps = flushed;
     redelivery->epoch = epoch;
-    set_present(redelivery, true);
     forget_acknowledged(redelivery);
     if (how == REDELIVERY_TAKEN) {
         forget_again(redelivery);
         redelivery->numbering = (struct numbering){0};
     }
-    if (redelivery->again.count == 0 && redelivery->perhaps.count > 0 && counts(&redelivery->numbering)) {
+    if (redelivery->again.count == 0 && redelivery->perhaps.count > 0 && counts(&redelivery->numbering) &&
+        last_is_unlike(&redelivery->perhaps)) {
         redelivery->counted = true;
         if (redelivery->perhaps.count > COUNTED)
             ring_skip(&redelivery->perhaps, redelivery->perhaps.count - COUNTED);

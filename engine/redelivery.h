@@ -15,10 +15,10 @@
  *   - This PUBLISH is marked DUP. The first sending of a message never is (3.3.1.1), so a broker that dropped
  *     the old message (expired, moved to another member of a share, restored from an older state) and gives
  *     its identifier to a new one is seen.
- *   - It is next in order. Messages come again in the order in which they were sent (4.6), so one of ours
- *     that is left out was dropped, or acknowledged by somebody else with our client id. From there on
- *     nothing more is believed. Messages that we do not know may come between: those whose PUBACK was on its
- *     way, and those that were in the socket.
+ *   - It is next in order. Messages come again in the order in which they were sent (4.6), so what we read
+ *     comes first and without a gap; one that is left out was dropped, or acknowledged by somebody else with
+ *     our client id, and one that we do not know should not be there. From such a one on nothing more is
+ *     believed.
  *   - Topic, payload and what else rules look at have the hash that they had.
  *
  * Why only the connection just before: an identifier that became free on it, with a broker that drops
@@ -31,14 +31,25 @@
  * brokers read slowly what they are sent fast: tens of thousands of PUBACKs may be lost with a connection. So
  * those messages are remembered apart. Order tells: what came after the flush has its PUBACK still here and
  * so comes again for certain, and what comes before it was sent before it, hence read by us, flushed, and
- * safe. So if the messages that come again begin with one of the flushed ones, and go on with those that
+ * safe. So if the messages that come again begin with one of the flushed ones, and go on with all those that
  * followed it, one by one, they are passed over *in doubt*: nothing is acknowledged until the first message
  * of after the flush proves them. If anything else comes, the connection is dropped, and on the next one all
  * is evaluated. A flushed message whose identifier came once more on that connection had been acknowledged,
  * and so had those before it.
  *
  * A connection that is lost in doubt had nothing acknowledged on it, so the next one begins with the same
- * messages, and all is believed as it was before.
+ * messages, and all is believed as it was before; if readings do not repeat (see below), because a broker
+ * that drops messages may have sent new ones there.
+ *
+ * Not every broker does as MQTT says. Where all readings are the same, a heartbeat, only identifiers and
+ * order are left to tell a new message, so these count:
+ *
+ *   - RabbitMQ 3.12 numbers afresh: the first message of each connection has identifier 1, and DUP is set if
+ *     the message was sent before under whatever identifier (rabbit_mqtt_processor, msg_id_to_packet_id). So
+ *     the flushed ones are not believed from 1 on. Then 1 is a stranger, and nothing more is believed; or it
+ *     is the first that was read, with no flush since, and then it is what it looks like.
+ *   - EMQX 4 and VerneMQ send again in the order of identifiers, which is another one where they have just
+ *     gone from 65535 to 1. What is new comes before what is older then, and breaks the order.
  *
  * Three kinds of messages came after a flush: those that we read; those that were left in the socket when the
  * broker closed the connection (redelivery_left); and the one that was next in the socket when the flush
@@ -48,20 +59,21 @@
  * Where nothing came after a flush, as at the end of a backlog, order alone proves nothing: the first that
  * comes again may be one of the flushed, or the first that the broker sent after them and that we never saw.
  * If that one can only have another identifier, they can be told apart. It has another with a broker that
- * counts: from 1 to 65535 and on from 1, whatever is free. mosquitto does (every version has
- * mosquitto__mid_generate: last_mid plus one for each message at the time when it is queued, saved with the
- * session). We take a broker for one when in thousands of messages, over all connections of a session that it
- * resumed, each identifier was one more than the one before without any exception, and 65535 was among them.
- * One that gives the lowest free identifier never comes so far, because it may not send more than our receive
- * maximum unacknowledged (MQTT 5.0, 3.3.4), which is 65534 for this reason. One that drops messages for want
- * of room leaves gaps, and is not believed for a while. Then: if the very first message on the next
- * connection is one of the last 49,152 that were flushed, and those that followed it come one by one, up to
- * the last, they are passed over, in doubt until then. If anything else comes, as above. What is left here: a
- * broker that has counted so far, drops 16,383 or more messages without a break, which happen to be as many
- * as bring it round to the identifiers of the flushed ones, is gone before we have read what it sent then,
- * and this is what it had sent before, reading by reading, to the end. Or one that counts only while there is
- * something to send, or sends more than it may. Otherwise, and under MQTT 3.1.1, the flushed ones are
- * forgotten.
+ * counts: from 1 to 65535 and on from 1, whatever is free. mosquitto does (read in 2.0.11, and in parts of
+ * newer ones: mosquitto__mid_generate, last_mid plus one for each message at the time when it is queued,
+ * saved with the session). We take a broker for one when in thousands of messages, over all connections of a
+ * session that it resumed, each identifier was one more than the one before without any exception, and 65535
+ * was among them. One that gives the lowest free identifier never comes so far, because it may not send more
+ * than our receive maximum unacknowledged (MQTT 5.0, 3.3.4), which is 65534 for this reason. One that drops
+ * messages for want of room leaves gaps, and is not believed for a while. Then: if the very first message on
+ * the next connection is one of the last 49,152 that were flushed, and those that followed it come one by
+ * one, up to the last, they are passed over, in doubt until then. If anything else comes, as above. And the
+ * last one must be unlike all others of them: where readings repeat, a new one looks like an old one, and
+ * only its identifier would be left to tell it. What is left here: a broker that has counted so far, drops
+ * 16,383 or more messages without a break, which happen to be as many as bring it round to the identifiers of
+ * the flushed ones, is gone before we have read what it sent then, and this is what it had sent before,
+ * reading by reading, to the end. Or one that counts only while there is something to send, or sends more
+ * than it may. Otherwise, and under MQTT 3.1.1, the flushed ones are forgotten.
  *
  * - Session not resumed, another broker of the list, another client has taken our id: all is forgotten.
  * - MQTT 3.1.1: the same; identifiers, DUP and order are as old as that.

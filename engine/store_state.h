@@ -6,7 +6,7 @@
  *   store_work.c     what each kind of job does
  *   store_tick.c     the start; what another process did; tidying up
  *   store_letter.c   letters: new, buried, dropped, sent again
- *   store_select.c     READ and FETCH
+ *   store_read.c     READ and FETCH
  *   store_queue.c    queues by name, by number and by their row in the database
  *   store_base.c     the database itself: opening it, its schema, its statements, log and size
  *   store_reserve.c  the lock, and the room kept for deleting
@@ -179,7 +179,7 @@ int store_put(struct store *store, struct queue *queue, const struct store_row *
 int store_keep_generation(struct store *store, int64_t number); /* that of a number that is given */
 int store_drop(struct store *store, int64_t first, int64_t last);
 
-/* store_select.c */
+/* store_read.c */
 bool store_is_missing(const struct store *store, int64_t number);
 int store_select(struct store *store, struct store_job *job);
 int store_fetch(struct store *store, struct store_job *job);

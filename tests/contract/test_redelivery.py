@@ -136,17 +136,17 @@ def filtered_and_failed_are_safe_too(cleanup):
     stage.wait_counted(duplicates=3, filtered=1)
 
 
-def strangers_may_come_between(cleanup):
-    """Their PUBACKs were on the way, or they were in the socket: they are evaluated, and ours passed over."""
+def a_stranger_ends_it(cleanup):
+    """A broker that sends again in order has nothing to send before ours, nor between them: this one does something else."""
     stage = safe_and_lost(cleanup, 3)
     link = let_in(stage)
-    parts = [link.publish_bytes(f"plant/{n}", b'{"n": %d}' % n, mid=n, dup=True) for n in (100, 1, 101, 2, 3, 102)]
+    parts = [link.publish_bytes(f"plant/{n}", b'{"n": %d}' % n, mid=n, dup=True) for n in (1, 101, 2, 3)]
     link.send(b"".join(parts))
-    assert [record[3] for record in stage.engine.records(3)] == ['{"n":100}', '{"n":101}', '{"n":102}']
+    assert [record[3] for record in stage.engine.records(3)] == ['{"n":101}', '{"n":2}', '{"n":3}']
     link.quiet()
     stage.engine.say("deliver 0")
-    link.pubacks([100, 1, 101, 2, 3, 102])
-    stage.wait_counted(duplicates=3)
+    link.pubacks([1, 101, 2, 3])
+    stage.wait_counted(duplicates=1)
 
 
 def refused_attempts_do_not_count(cleanup):
@@ -358,13 +358,14 @@ def other_broker_of_the_list_is_another(cleanup):
 
 
 def flushed_and_lost(cleanup, flushed, later):
-    """Messages 1 to `flushed` are acknowledged, `later` more are read and safe, and the connection is gone: the next is let in."""
+    """Messages 11 and so on, as many as `flushed`, are acknowledged, `later` more are read and safe, and the connection is gone:
+    the next is let in."""
     stage = Stage(cleanup)
-    stage.publish(1, flushed)
+    stage.publish(11, 10 + flushed)
     stage.engine.records(flushed)
     stage.engine.say("deliver 0")
-    stage.link.pubacks(range(1, flushed + 1))
-    stage.publish(flushed + 1, flushed + later)
+    stage.link.pubacks(range(11, 11 + flushed))
+    stage.publish(11 + flushed, 10 + flushed + later)
     stage.engine.records(later)
     stage.link.close()
     stage.link = stage.broker.accept()
@@ -375,53 +376,53 @@ def flushed_and_lost(cleanup, flushed, later):
 
 
 def next_takes_all_afresh(stage, last, session=True):
-    """On the next connection messages 1 to `last` come again, and each is evaluated."""
+    """On the next connection messages 11 to `last` come again, and each is evaluated."""
     stage.link.close()
     stage.link = stage.broker.accept()
     let_in(stage, session)
-    stage.publish(1, last, dup=True)
-    stage.engine.records(last)
+    stage.publish(11, last, dup=True)
+    stage.engine.records(last - 10)
     stage.engine.say("deliver 0")
-    stage.link.pubacks(range(1, last + 1))
+    stage.link.pubacks(range(11, last + 1))
 
 
 def flushed_ones_are_passed_over_once_they_are_proven(cleanup):
     stage = flushed_and_lost(cleanup, 3, 2)
-    stage.publish(2, 3, dup=True)  # the PUBACK of 1 has arrived
+    stage.publish(12, 13, dup=True)  # the PUBACK of 11 has arrived
     stage.link.quiet(1)  # nothing is acknowledged in doubt
-    stage.publish(4, 5, dup=True)
-    stage.link.pubacks([2, 3, 4, 5])
+    stage.publish(14, 15, dup=True)
+    stage.link.pubacks([12, 13, 14, 15])
     stage.engine.no_record()
     stage.wait_counted(duplicates=4, received=5)
-    stage.publish(1, 3)  # new ones
+    stage.publish(11, 13)  # new ones
     stage.engine.records(3)
     stage.link.quiet()
     stage.engine.say("deliver 0")
-    stage.link.pubacks([1, 2, 3])
+    stage.link.pubacks([11, 12, 13])
 
 
 def doubt_that_lasts_costs_the_connection(cleanup):
     stage = flushed_and_lost(cleanup, 2, 1)
-    stage.publish(1, 2, dup=True)
+    stage.publish(11, 12, dup=True)
     stage.link.wait_closed()
-    next_takes_all_afresh(stage, 3)
+    next_takes_all_afresh(stage, 13)
 
 
 def what_breaks_the_doubt_costs_the_connection(cleanup):
-    for what in (dict(first=9, last=9, dup=True), dict(first=2, last=2), dict(first=3, last=3, dup=True)):
+    for what in (dict(first=19, last=19, dup=True), dict(first=12, last=12), dict(first=13, last=13, dup=True)):
         stage = flushed_and_lost(cleanup, 3, 1)
-        stage.publish(1, 1, dup=True)
+        stage.publish(11, 11, dup=True)
         stage.publish(what.pop("first"), what.pop("last"), **what)
         stage.link.wait_closed()
         stage.engine.no_record()
-        next_takes_all_afresh(stage, 4)
+        next_takes_all_afresh(stage, 14)
 
 
 def nothing_after_the_flush_proves_nothing(cleanup):
     stage = flushed_and_lost(cleanup, 2, 1)
-    stage.publish(1, 3, dup=True)
-    stage.link.pubacks([1, 2, 3])
-    next_takes_all_afresh(stage, 3)
+    stage.publish(11, 13, dup=True)
+    stage.link.pubacks([11, 12, 13])
+    next_takes_all_afresh(stage, 13)
 
 
 def a_new_session_has_no_doubt(cleanup):
@@ -480,6 +481,25 @@ def a_broker_that_gives_free_identifiers_again_at_once(cleanup):
     left_in_the_socket(stage, *(stage.link.publish_bytes("plant/1", SAME, mid=mid) for mid in (1, 2, 3)))
     same(stage.link, 1, 2, 3)
     all_are_evaluated(stage, [1, 2, 3], 3)
+
+
+def a_broker_that_numbers_each_connection_afresh(cleanup):
+    """As RabbitMQ does. The PUBACKs of three messages have arrived, and what was sent after those comes as 1, 2, 3, and so on:
+    identifiers and reading are those that we know, and the last three have never been read."""
+    stage = Stage(cleanup)
+    same(stage.link, 1, 2, 3, dup=False)
+    stage.engine.records(3)
+    stage.engine.say("deliver 0")
+    stage.link.pubacks([1, 2, 3])
+    same(stage.link, 4, 5, dup=False)
+    stage.engine.records(2)
+    stage.link.close()
+    stage.link = stage.broker.accept()
+    stage.engine.say("deliver 0")
+    stage.wait_counted(delivered=5)
+    let_in(stage)
+    same(stage.link, 1, 2, 3, 4, 5)
+    all_are_evaluated(stage, [1, 2, 3, 4, 5], 5)
 
 
 if __name__ == "__main__":

@@ -126,32 +126,40 @@ static void every_byte_and_every_length_counts(void **state)
 
 /* ---- what was flushed ---- */
 
-/* Text, word by word: "r5" message 5 is read for the first time, "f" a flush, "f5" one while message 5 waits
+/* Each message has a reading of its own, and its identifier is its number and 10; with "=" in front all have
+ * the same reading, and the number is the identifier.
+ *
+ * Text, word by word: "r5" message 5 is read for the first time, "f" a flush, "f5" one while message 5 waits
  * in the socket, "s5" message 5 was left there, "t5" again, "l" the connection is lost and another let in,
  * "d5" message 5 comes again, "n5" a new one has its identifier and its reading, "o5" it comes again with
  * another reading. The answers: e evaluated, p passed over, P the same in doubt, x the connection must go. */
 static void live(const char *script, const char *answers)
 {
     struct redelivery *redelivery = redelivery_new();
-    char text[64] = "";
+    const bool same = *script == '=';
+    char text[64] = "", reading[8];
     size_t size = 0;
     uint32_t epoch = 0, place;
 
     redelivery_connected(redelivery, true, 0, true);
-    for (const char *at = script; *at; at += strcspn(at, " "), at += *at == ' ') {
-        if (*at == 'f') {
-            redelivery_flushing(redelivery, (uint16_t)atoi(at + 1));
-        } else if (*at == 's' || *at == 't') {
-            const struct message message = message_of("a", SPAN("x"));
+    for (const char *at = script + same; *at; at += strcspn(at, " "), at += *at == ' ') {
+        const int number = atoi(at + 1);
+        const uint16_t mid = (uint16_t)(number > 0 && !same ? number + 10 : number);
 
-            redelivery_left(redelivery, &message, (uint16_t)atoi(at + 1), *at == 't');
+        (void)snprintf(reading, sizeof reading, "%d", same ? 0 : number);
+        if (*at == 'f') {
+            redelivery_flushing(redelivery, mid);
+        } else if (*at == 's' || *at == 't') {
+            const struct message message = message_of("a", span_of(reading));
+
+            redelivery_left(redelivery, &message, mid, *at == 't');
         } else if (*at == 'l') {
             redelivery_lost(redelivery, REDELIVERY_LOST, ++epoch);
             redelivery_connected(redelivery, true, 0, true);
         } else {
-            const struct message message = message_of("a", span_of(*at == 'o' ? "other" : "x"));
-            enum redelivery_verdict verdict = redelivery_read(redelivery, &message, (uint16_t)atoi(at + 1),
-                                                              *at == 'd' || *at == 'o', &place);
+            const struct message message = message_of("a", span_of(*at == 'o' ? "other" : reading));
+            enum redelivery_verdict verdict =
+                redelivery_read(redelivery, &message, mid, *at == 'd' || *at == 'o', &place);
 
             text[size++] = verdict == REDELIVERY_BROKEN      ? 'x'
                            : verdict == REDELIVERY_EVALUATE  ? 'e'
@@ -183,11 +191,14 @@ static const struct life {
     {"lost in doubt after a flush", "r1 r2 f r3 l d1 d2 d3 f l d1 d2 d3", "eeePPpeee"},
     {"proven, and lost again", "r1 r2 f r3 l d1 d2 d3 l d1 d2 d3", "eeePPpppp"},
     {"proven, flushed, and lost again", "r1 f r2 l d1 d2 f r3 l d1 d2 d3", "eePpePPp"},
-    {"not after the first that is certain", "r1 r2 f r3 r4 l d3 d1 d4", "eeeepep"},
+    {"not after the first that is certain", "r1 r2 f r3 r4 l d3 d1 d4", "eeeepee"},
+    {"strangers first", "r1 r2 l d8 d1 d2", "eeeee"},
+    {"not all that followed", "r1 r2 r3 f r4 l d2 d4", "eeeePx"},
+    {"sent again by identifier, and not by age", "r9 r2 r3 f r8 l d2 d8", "eeeePx"},
     /* The identifier came again on that connection, so its PUBACK had arrived, and those before. */
     {"an identifier used again", "r1 r2 f r1 r3 l d2 d1 d3", "eeeePpp"},
     {"two of them", "r1 r2 f r1 f r2 r3 l d1 d2 d3", "eeeeePpp"},
-    {"acknowledged, so not in doubt", "r1 r2 f r2 r3 l d1 d2 d3", "eeeeepp"},
+    {"acknowledged, so a stranger", "r1 r2 f r2 r3 l d1 d2 d3", "eeeeeee"},
     /* What was left in the socket comes again, and is evaluated then. */
     {"left in the socket proves", "r1 r2 f s3 s4 l d1 d2 d3 d4", "eePPee"},
     {"left, and none of the flushed comes", "r1 r2 f s3 l d3 d1", "eeee"},
@@ -205,6 +216,13 @@ static const struct life {
     {"seen under an identifier used again", "r1 r2 r3 f2 l d3 d2", "eeePe"},
     {"seen, the lowest free", "r1 r2 r3 f1 l d1 d2 d3", "eeeeee"},
     {"only of the connection before", "r1 f r2 l l d1 d2", "eeee"},
+    {"equal readings", "=r2 r3 f r4 r5 l d3 d4 d5", "eeeePpp"},
+    {"equal readings, and lost in doubt", "=r2 r3 f r4 l d2 l d2 d3 d4", "eeePeee"},
+    /* A broker that gives identifiers from 1 on with each connection: what comes is one that was flushed, or
+     * what was sent after those, under another identifier. */
+    {"numbered afresh", "=r1 r2 r3 f r4 r5 l d1 d2 d3 d4 d5 d6", "eeeeeeeeeee"},
+    {"numbered afresh, seen in the socket", "=r1 r2 r3 f4 l d1 d2 d3 d4 d5", "eeeeeeee"},
+    {"numbered afresh, nothing was flushed", "=r1 r2 r3 l d1 d2 d3 d4", "eeepppe"},
 };
 
 static void life_row(void **state)
@@ -218,20 +236,28 @@ static void life_row(void **state)
 
 enum { TURN = 65535, LAST = TURN + 100, TAIL = 2000 };
 
-/* A session in which messages were read under identifiers that `next` gives, all with one reading, and
- * flushed; then the last TAIL come again from `from` on, and the answers are returned: those passed over. */
+/* A session in which messages were read under identifiers that follow each other, and flushed; then the last
+ * TAIL come again from `from` on, and the answers are returned: those passed over. */
 struct session_of {
     uint32_t most;    /* read */
     uint32_t wrap;    /* the identifier after which 1 comes */
     uint32_t gap_at;  /* where one is left out */
     uint32_t from;    /* what of the tail comes first */
     uint32_t lost_at; /* another loss in between */
-    bool old, stranger;
+    bool old, stranger, same;
 };
 
 static uint16_t identifier_of(const struct session_of *of, uint32_t number)
 {
     return (uint16_t)((number + (of->gap_at && number >= of->gap_at)) % of->wrap + 1);
+}
+
+static bool seen_of(const struct session_of *of, struct redelivery *redelivery, uint32_t number, bool dup)
+{
+    char reading[16];
+
+    (void)snprintf(reading, sizeof reading, "%u", of->same ? 0 : number);
+    return seen(redelivery, identifier_of(of, number), reading, dup);
 }
 
 static uint32_t passed_in(const struct session_of *of)
@@ -241,7 +267,7 @@ static uint32_t passed_in(const struct session_of *of)
 
     redelivery_connected(redelivery, false, 0, !of->old);
     for (uint32_t i = 0; i < of->most; i++) {
-        (void)seen(redelivery, identifier_of(of, i), "x", NEW);
+        (void)seen_of(of, redelivery, i, NEW);
         if (i % 1000 == 999)
             redelivery_flushing(redelivery, 0);
         if (of->lost_at && i == of->lost_at) {
@@ -256,10 +282,10 @@ static uint32_t passed_in(const struct session_of *of)
     if (of->stranger)
         (void)seen(redelivery, identifier_of(of, of->most), "y", AGAIN);
     for (uint32_t i = of->most - TAIL + of->from; i < of->most; i++) {
-        passed += seen(redelivery, identifier_of(of, i), "x", AGAIN);
+        passed += seen_of(of, redelivery, i, AGAIN);
         assert_int_equal(redelivery_in_doubt(redelivery), passed > 0 && i < of->most - 1);
     }
-    assert_false(seen(redelivery, identifier_of(of, of->most), "x", AGAIN));
+    assert_false(seen_of(of, redelivery, of->most, AGAIN));
     redelivery_free(redelivery);
     return passed;
 }
@@ -277,6 +303,7 @@ static const struct counted {
     {"one that goes round one earlier", {LAST, TURN - 1, .from = 0}, 0},
     {"a gap", {LAST, TURN, .gap_at = LAST - 3000}, 0},
     {"a gap, long ago", {LAST + TURN, TURN, .gap_at = 3000}, TAIL},
+    {"readings that repeat", {LAST, TURN, .same = true}, 0},
     {"MQTT 3.1.1", {LAST, TURN, .old = true}, 0},
     {"another comes first", {LAST, TURN, .stranger = true}, 0},
 };

@@ -14,7 +14,7 @@
 
 enum { MESSAGES = 1 << 20, IDS = 65535, MOST_AT_ONCE = 12000 };
 
-enum numbers { COUNTING, LOWEST_FREE, ONE_OF_THE_FREE };
+enum numbers { COUNTING, LOWEST_FREE, ONE_OF_THE_FREE, AFRESH };
 enum contents { SAME, FEW, PERIODIC, UNLIKE };
 
 struct life {
@@ -60,6 +60,7 @@ static uint16_t next_id(struct life *life)
         if (random_below(life, 200000) == 0) /* some were dropped for want of room */
             life->last_id = (uint16_t)((life->last_id + random_below(life, 5000)) % IDS);
         return life->last_id = (uint16_t)(life->last_id % IDS + 1);
+    case AFRESH: return life->last_id = (uint16_t)(life->last_id % IDS + 1);
     case ONE_OF_THE_FREE: id = 1 + random_below(life, IDS); break;
     case LOWEST_FREE: break;
     }
@@ -142,11 +143,23 @@ static void client_flushes(struct life *life)
                      life->flushed, life->sent, life->ids[life->flushed]);
 }
 
+/* As RabbitMQ does: the first message of a connection has identifier 1, whatever it had before. */
+static void number_afresh(struct life *life)
+{
+    for (uint32_t i = life->unacked; i < life->sent; i++)
+        life->in_use[life->ids[i]] = 0;
+    life->last_id = 0;
+    for (uint32_t i = life->unacked; i < life->sent; i++)
+        life->in_use[life->ids[i] = next_id(life)] = 1;
+}
+
 static void connection_ends(struct life *life)
 {
     take_pubacks(life, random_below(life, 3) ? random_below(life, MOST_AT_ONCE) : 0);
     if (random_below(life, 2))
         (void)client_reads(life, random_below(life, 3000), false);
+    if (life->numbers == AFRESH)
+        number_afresh(life);
     redelivery_lost(life->redelivery, REDELIVERY_LOST, ++life->epoch);
     redelivery_connected(life->redelivery, true, 0, true);
     life->wire = life->flushed = life->unacked;
@@ -157,7 +170,7 @@ static void one_life(uint64_t seed, struct life *total)
 {
     struct life life = {.random = seed * 0x9e3779b97f4a7c15u + 1};
 
-    life.numbers = (enum numbers)random_below(&life, 3);
+    life.numbers = (enum numbers)random_below(&life, 4);
     life.contents = (enum contents)random_below(&life, 4);
     life.period = 1 + random_below(&life, random_below(&life, 2) ? 20 : 20000);
     life.redelivery = redelivery_new();
