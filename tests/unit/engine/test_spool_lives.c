@@ -1,5 +1,5 @@
-/* A lane led through random lives: partial answers, full disks, reconnects, failures, crashes. All arrive,
- * once where that can be, and in order. */
+/* A lane led through random lives: partial answers, full disks, reconnects, failures, crashes, reloads. All
+ * arrive, once where that can be, and in order. */
 #include "session_state.h"
 #include "small_spool.h"
 
@@ -14,9 +14,10 @@ enum {
     RECONNECTS = 4,
     FAILURES = 8,
     REPORTS = 16,
-    CRASHES = 32, /* between two turns, whatever is under way */
-    HANGS = 64,   /* records of one partition or another have no answer for a while */
-    ALL_TRAITS = 127,
+    CRASHES = 32,  /* between two turns, whatever is under way */
+    HANGS = 64,    /* records of one partition or another have no answer for a while */
+    RELOADS = 128, /* other lanes on the same store, while clients have something */
+    ALL_TRAITS = 255,
 };
 
 static struct {
@@ -59,12 +60,22 @@ static unsigned dice(struct life *life, unsigned sides)
     return (unsigned)rand_r(&life->seed) % sides;
 }
 
-static void begin_life(struct life *life)
+static const char *const *rules_of(const struct life *life)
 {
-    life->small = small_lane_on(life->traits & REPORTS ? reporting : plain, 1, NULL, disk.store);
-    scripted_taken(on_taken);
+    return life->traits & REPORTS ? reporting : plain;
+}
+
+static void limit_queues(struct life *life)
+{
     if (life->traits & FAILURES) /* too few for all, now and then */
         life->small->lane->spool.queues_most = 1 + life->seed % 8;
+}
+
+static void begin_life(struct life *life)
+{
+    life->small = small_lane_on(rules_of(life), 1, NULL, disk.store);
+    scripted_taken(on_taken);
+    limit_queues(life);
 }
 
 /* As the session does it. */
@@ -143,6 +154,27 @@ static void crash(struct life *life)
     begin_life(life);
 }
 
+/* What a lane cannot bring to its end in time stays unacknowledged, and its connection goes with it: as after
+ * a crash, but for the counters. */
+static void reload(struct life *life)
+{
+    const struct lane *lane = life->small->lane;
+    const bool parts = lane->hold.unsettled == 0 && lane->hold.orphans == 0;
+
+    if (!parts && !(life->traits & CRASHES))
+        return;
+    if (parts) {
+        acknowledge(life);
+    } else {
+        memcpy(life->again + life->again_count, life->unacked, life->unacked_count * sizeof life->unacked[0]);
+        life->again_count += life->unacked_count;
+        life->unacked_count = 0;
+    }
+    life->small = small_lane_succeed(life->small, rules_of(life), 1, disk.store);
+    limit_queues(life);
+    client_work(life->small->lane);
+}
+
 static void kafka_does_something(struct life *life)
 {
     const unsigned some = life->traits & SOME_COME_BACK ? dice(life, 9) : 0;
@@ -194,6 +226,8 @@ static void one_step(struct life *life)
         reconnect(life);
     if (life->traits & CRASHES && dice(life, 60) == 0)
         crash(life);
+    if (life->traits & RELOADS && dice(life, 25) == 0)
+        reload(life);
     if (dice(life, 100) == 0) {
         small_disk(life->small);
         acknowledge(life);
