@@ -259,6 +259,11 @@ size_t route_count(const struct route *route)
     return route->entry_count - route->gone_count;
 }
 
+bool route_hears(const struct route *route, const char *filter)
+{
+    return trie_find(&route->trie, span_of(filter)) != 0;
+}
+
 size_t route_gone_count(const struct route *route)
 {
     return route->gone_count;

@@ -49,6 +49,8 @@ int route_add_gone(struct route *route, const char *filter, uint32_t id, struct 
 size_t route_gone_count(const struct route *route);
 const char *route_gone(const struct route *route, size_t index);
 
+/* Does a rule of it hear this filter? */
+bool route_hears(const struct route *route, const char *filter);
 size_t route_count(const struct route *route);
 const struct route_entry *route_entry(const struct route *route, size_t index);
 

@@ -438,7 +438,7 @@ struct session *session_new(const struct session_options *options, struct err *e
         session_free(session);
         return NULL;
     }
-    if (session_plan(session, options->route, err) != 0) {
+    if (session_plan(session, options->route, NULL, err) != 0) {
         session_free(session);
         return NULL;
     }
@@ -464,7 +464,7 @@ void session_free(struct session *session)
 int session_move(struct session *session, const struct session_options *options, struct err *err)
 {
     assert(!session->reading && !session->flushing && !session->doubting);
-    if (session_plan(session, options->route, err) != 0)
+    if (session_plan(session, options->route, session->options.route, err) != 0)
         return -1;
     if (session->armed)
         (void)epoll_ctl(session->options.epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);

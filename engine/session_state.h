@@ -93,8 +93,10 @@ struct session {
 /* session_mqtt.c */
 void session_set_callbacks(struct session *session);
 
-/* session_subscribe.c. The places in `order`. Returns 0, or -1 with `err`: all is as it was. */
-int session_plan(struct session *session, const struct route *route, struct err *err);
+/* session_subscribe.c. The places in `order`. `former`: what the session has subscriptions for, NULL for not
+ * known. Returns 0, or -1 with `err`: all is as it was. */
+int session_plan(struct session *session, const struct route *route, const struct route *former,
+                 struct err *err);
 
 /* Queue SUBSCRIBEs for all, and UNSUBSCRIBEs for what is gone. */
 void session_subscribe(struct session *session);

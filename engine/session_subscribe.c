@@ -13,7 +13,11 @@ enum {
     ASK_AGAIN_MS = 30000,
 };
 
-int session_plan(struct session *session, const struct route *route, struct err *err)
+/* Those that it has already come before new ones: until it has another identifier, a filter may have the
+ * shared one, and a message for it and for a new one that overlaps it would come as two that cannot be told
+ * apart. A broker that others keep busy lets them in between any two packets. */
+int session_plan(struct session *session, const struct route *route, const struct route *former,
+                 struct err *err)
 {
     const size_t count = route_count(route);
     uint32_t *order = calloc(count + 1, sizeof *order);
@@ -29,9 +33,14 @@ int session_plan(struct session *session, const struct route *route, struct err 
         if (route_entry(route, i)->id == ROUTE_SHARED)
             order[shared++] = (uint32_t)i;
     own = shared;
-    for (size_t i = 0; i < count; i++)
-        if (route_entry(route, i)->id != ROUTE_SHARED)
-            order[own++] = (uint32_t)i;
+    for (int later = 0; later < 2; later++)
+        for (size_t i = 0; i < count; i++) {
+            const struct route_entry *entry = route_entry(route, i);
+            const bool is_new = former && !route_hears(former, entry->filter);
+
+            if (entry->id != ROUTE_SHARED && is_new == (later == 1))
+                order[own++] = (uint32_t)i;
+        }
     free(session->order);
     free(session->denied);
     session->order = order;

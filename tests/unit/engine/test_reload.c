@@ -6,6 +6,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#define HEARS(filter)                                                                                        \
+    "{\"sql\": \"SELECT n FROM '" filter                                                                     \
+    "'\", \"awsIotSqlVersion\": \"2016-03-23\", \"actions\": [{\"kafka\": "                                  \
+    "{\"topic\": \"t\", \"clientProperties\": {}}}]}"
+
 /* As the session reads it. The verdict; place and epoch are the message's. */
 static enum redelivery_verdict read_one(struct small_lane *small, struct message *message, bool dup)
 {
@@ -156,6 +161,22 @@ static void what_is_given_up_is_counted(void **state)
     small_lane_free(small);
 }
 
+/* Else a message may come with the shared identifier for the one, and another for the other. */
+static void a_filter_that_comes_to_overlap_is_told_apart_before_the_other_is_there(void **state)
+{
+    static const char *const one[] = {HEARS("a/#")}, *const both[] = {HEARS("#"), HEARS("a/#"), HEARS("a/b")};
+    struct small_lane *small = small_lane_new(one, 1, NULL);
+    const struct session *session = small->lane->session;
+
+    (void)state;
+    assert_int_equal(session->shared_count, 1);
+    small = small_lane_succeed(small, both, 3, NULL);
+    assert_int_equal(session->shared_count, 0);
+    assert_int_equal(session->order_count, 3);
+    assert_string_equal(route_entry(small->plan.route, session->order[0])->filter, "a/#");
+    small_lane_free(small);
+}
+
 static void the_broker_keeps_our_messages_under_the_client_id_of_the_start(void **state)
 {
     struct small_lane *former =
@@ -179,6 +200,7 @@ int main(void)
         TEST(a_lane_hears_of_no_connection_that_it_does_not_have_yet),
         TEST(what_ends_while_lanes_change_is_counted),
         TEST(what_is_given_up_is_counted),
+        TEST(a_filter_that_comes_to_overlap_is_told_apart_before_the_other_is_there),
         TEST(the_broker_keeps_our_messages_under_the_client_id_of_the_start),
     };
 
