@@ -6,6 +6,7 @@
 
 import contextlib
 import json
+import os
 import threading
 import time
 
@@ -586,8 +587,10 @@ def refused_subscription_is_named(cleanup):
 
 def untrusted_certificate_is_said(cleanup):
     stage = Stage(cleanup, True, connect=False)
-    make_certificates(stage.folder)  # another authority than the engine has
-    other = Broker((f"{stage.folder}/server.pem", f"{stage.folder}/server.key"))
+    folder = f"{stage.folder}/other"  # with another authority than the engine has
+    os.mkdir(folder)
+    make_certificates(folder)
+    other = Broker((f"{folder}/server.pem", f"{folder}/server.key"))
     cleanup.callback(other.close)
     stage.broker.context = other.context
     # The first attempt may have begun with the old certificate, and how many follow depends on the machine.
