@@ -131,6 +131,11 @@ bool dial_is_address(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
+const char *dial_any_address(int family)
+{
+    return family == AF_INET ? "0.0.0.0" : family == AF_INET6 ? "::" : NULL;
+}
+
 /* ---- the connection ---- */
 
 /* A socket, or -1 with the reason in `*error`. */

@@ -6,6 +6,7 @@
 #ifndef ENGINE_PEEK_H
 #define ENGINE_PEEK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,11 @@ uint16_t peek_identifier(const unsigned char *bytes, size_t size);
 /* The same of what waits in a socket, `ssl` NULL: without TLS. Takes nothing out. Only at the end of a
  * packet. */
 uint16_t peek_socket(int fd, struct ssl_st *ssl);
+
+/* Is it the answer of a broker that does not know MQTT 5: a CONNACK of MQTT 3.1.1 that refuses the version?
+ * Of libmosquitto 2.0.11 the CONNACK callback tells so, for 2.0.21 it is a malformed packet like any other.
+ */
+bool peek_is_old_refusal(const unsigned char *bytes, size_t size);
+bool peek_socket_old_refusal(int fd, struct ssl_st *ssl);
 
 #endif

@@ -8,6 +8,7 @@
 #include "tls.h"
 
 #include "base/clock.h"
+#include "base/dial.h"
 #include "reach.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { STEP_MS = 100, SYS_MS = 1500 };
@@ -30,6 +32,7 @@ struct looking {
     const char *who; /* part of the client id */
     int64_t until_ms;
     int reason; /* of CONNACK; -1: none yet */
+    int family; /* of the broker's address: AF_INET, AF_INET6; 0: not known */
     bool old_protocol, lost;
     bool tells_dropped; /* and `dropped` is what it says */
     uint64_t dropped;
@@ -259,10 +262,13 @@ static void log_in(struct looking *looking, SSL_CTX *tls)
         mosquitto_connect_v5_callback_set(mosq, on_connect);
         mosquitto_disconnect_v5_callback_set(mosq, on_disconnect);
         mosquitto_message_v5_callback_set(mosq, on_message);
-        rc = mosquitto_connect_async(mosq, looking->broker->host, looking->broker->port, 60);
+        rc = mosquitto_connect_bind_async(mosq, looking->broker->host, looking->broker->port, 60,
+                                          dial_any_address(looking->family));
     }
     while (rc == MOSQ_ERR_SUCCESS && looking->reason < 0 && clock_mono_ms() < looking->until_ms)
         rc = mosquitto_loop(mosq, STEP_MS, 1);
+    if (looking->reason < 0 && rc == MOSQ_ERR_MALFORMED_PACKET && !looking->old_protocol)
+        looking->reason = MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION; /* libmosquitto 2.0.21: see peek.h */
     if (looking->reason < 0)
         health_tell(looking->report, HEALTH_BROKEN, "login", "%s",
                     rc == MOSQ_ERR_SUCCESS ? "the broker does not answer in time; does that port speak MQTT?"
@@ -299,7 +305,7 @@ static void look_at(struct looking *looking, int wait_ms)
             return;
         }
     }
-    if (reach(&server, looking->report)) {
+    if (reach(&server, &looking->family, looking->report)) {
         looking->until_ms = clock_mono_ms() + wait_ms;
         log_in(looking, server.tls);
         if (wants_old_protocol(looking)) {
@@ -376,6 +382,10 @@ static void look_quietly(struct looking *looking, int wait_ms)
         return;
     looking->until_ms = clock_mono_ms() + wait_ms;
     log_in(looking, tls);
+    if (looking->reason < 0 && !dial_is_address(looking->broker->host)) {
+        looking->family = AF_INET; /* as IPv6 comes first where there are both */
+        log_in(looking, tls);
+    }
     if (wants_old_protocol(looking)) {
         looking->old_protocol = true;
         log_in(looking, tls);

@@ -46,8 +46,9 @@ static int connect_any(const struct addrinfo *found, const struct reach_server *
     return fd;
 }
 
-bool reach(const struct reach_server *server, const struct health_report *report)
+bool reach(const struct reach_server *server, int *family, const struct health_report *report)
 {
+    socklen_t size = sizeof *family;
     struct addrinfo *found = look_up(server, report);
 
     if (!found)
@@ -56,6 +57,7 @@ bool reach(const struct reach_server *server, const struct health_report *report
     freeaddrinfo(found);
     if (fd < 0)
         return false;
+    (void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, family, &size);
     bool fine = !server->tls || handshake(server, fd, report);
     (void)close(fd);
     return fine;

@@ -17,8 +17,8 @@ struct reach_server {
     int64_t until_ms;  /* monotonic: when to give up */
 };
 
-/* Look, and tell of each step; the first that fails is the last told. True when all are fine. Blocks until
- * `until_ms` at most. */
-bool reach(const struct reach_server *server, const struct health_report *report);
+/* Look, and tell of each step; the first that fails is the last told. True when all are fine, with the family
+ * of the address that answered, AF_INET or AF_INET6. Blocks until `until_ms` at most. */
+bool reach(const struct reach_server *server, int *family, const struct health_report *report);
 
 #endif

@@ -173,6 +173,12 @@ static void go_on_connecting(struct session *session, uint32_t events)
             return;
         }
         session->tcp_up = true;
+        session->due_ms = session->now_ms + CONNECT_MS;
+    }
+    SSL *ssl = mosquitto_ssl_get(session->mosq);
+    if (session->asked && !session->old_protocol && peek_socket_old_refusal(session->fd, ssl)) {
+        session_refused_as_old(session);
+        return;
     }
     /* Depending on the library's version the TLS handshake is a step of either call. */
     do

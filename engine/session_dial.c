@@ -12,7 +12,8 @@
 
 enum {
     WANTED_RCVBUF = 16 << 20,
-    LOOKUP_MS = 5, /* the lane waits so long for names: enough for /etc/hosts */
+    LOOKUP_MS = 5,    /* the lane waits so long for names: enough for /etc/hosts */
+    FAMILY_MS = 3000, /* where a name has IPv4 and IPv6, the first has so long for a connection */
 };
 
 static void set_int(int fd, int level, int name, int value)
@@ -138,7 +139,8 @@ static int connect_now(struct session *session, const struct config_broker *brok
         session_say_why(session, "no memory, or a value that MQTT cannot carry");
         return -1;
     }
-    int rc = mosquitto_connect_async(session->mosq, broker->host, broker->port, session->keepalive_s);
+    int rc = mosquitto_connect_bind_async(session->mosq, broker->host, broker->port, session->keepalive_s,
+                                          dial_any_address(session->family));
     if (rc != MOSQ_ERR_SUCCESS) {
         session_say_why(session, "%s",
                         rc == MOSQ_ERR_EAI     ? gai_strerror(errno)
@@ -151,6 +153,19 @@ static int connect_now(struct session *session, const struct config_broker *brok
     return 0;
 }
 
+/* What to try next, should the first family of the name not answer. */
+static void look_at_families(struct session *session, const struct addrinfo *found)
+{
+    session->other_family = 0;
+    if (session->family != 0)
+        return;
+    for (const struct addrinfo *at = found; at; at = at->ai_next)
+        if (at->ai_family != found->ai_family)
+            session->other_family = at->ai_family;
+    if (session->other_family != 0)
+        session->due_ms = session->now_ms + FAMILY_MS;
+}
+
 int session_dial(struct session *session)
 {
     const struct config_broker *broker = &session->options.config->mqtt.brokers[session->broker];
@@ -158,6 +173,7 @@ int session_dial(struct session *session)
 
     (void)snprintf(session->name, sizeof session->name, "%s://%s:%d", broker->tls ? "mqtts" : "mqtt",
                    broker->host, broker->port);
+    session->other_family = 0;
     if (dial_is_address(broker->host))
         return connect_now(session, broker);
     (void)snprintf(port, sizeof port, "%d", broker->port);
@@ -176,6 +192,10 @@ int session_dial_on(struct session *session)
 
     if (error == EAI_INPROGRESS)
         return 0;
+    struct addrinfo *found = error == 0 ? dial_take(session->lookup) : NULL;
+    look_at_families(session, found);
+    if (found)
+        freeaddrinfo(found);
     dial_forget(session->lookup);
     session->lookup = NULL;
     if (error == 0)

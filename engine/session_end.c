@@ -71,11 +71,20 @@ static int64_t back_off(unsigned attempt, int64_t least, int64_t most)
     return wait < most ? wait : most;
 }
 
+/* The broker was not reached by the first family of addresses that its name has. */
+static bool has_other_family(const struct session *session)
+{
+    return session->phase == SESSION_CONNECTING && !session->tcp_up && session->other_family != 0;
+}
+
 /* When and where the next attempt goes: milliseconds from now. */
 static int64_t next_attempt(struct session *session, bool was_up)
 {
     const int64_t lived = was_up ? session->now_ms - session->up_since_ms : 0;
 
+    session->family = has_other_family(session) ? session->other_family : 0;
+    if (session->family != 0)
+        return 0;
     if (lived >= UNDISPUTED_MS)
         session->takeovers = 0;
     if (session->taken_over) {
@@ -129,7 +138,7 @@ void session_drop(struct session *session)
 
     if (session->verdict.text[0])
         (void)snprintf(session->reason, sizeof session->reason, "%s", session->verdict.text);
-    if (session->phase != SESSION_FINISHING)
+    if (session->phase != SESSION_FINISHING && !has_other_family(session))
         log_problem(session, was_up);
     redelivery_lost(session->redelivery, how_it_ended(session, was_up), session->options.hold->epoch);
     session->due_ms = session->now_ms + next_attempt(session, was_up);

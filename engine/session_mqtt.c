@@ -13,7 +13,7 @@ enum {
 
 /* ---- CONNACK ---- */
 
-static void refused(struct session *session, int reason, const mosquitto_property *properties)
+static void on_refused(struct session *session, int reason, const mosquitto_property *properties)
 {
     char *said = NULL;
 
@@ -29,6 +29,13 @@ static void refused(struct session *session, int reason, const mosquitto_propert
                     connack_text(reason, session->old_protocol), said ? " (" : "", said ? said : "",
                     said ? ")" : "", connack_advice(reason, true));
     free(said);
+}
+
+void session_refused_as_old(struct session *session)
+{
+    session->ended = true;
+    session->silent = 0;
+    on_refused(session, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, NULL);
 }
 
 /* The broker may grant less than we asked for. */
@@ -87,7 +94,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
     session->packets++;
     session->silent = 0;
     if (reason != 0) {
-        refused(session, reason, properties);
+        on_refused(session, reason, properties);
         return;
     }
     atomic_store(&session->in_doubt, false);

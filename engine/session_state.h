@@ -43,6 +43,8 @@ struct session {
     uint32_t to_acknowledge;
 
     size_t broker;    /* the one of config.mqtt.brokers in use */
+    int family;       /* AF_INET, AF_INET6: this attempt is held to it; 0: any */
+    int other_family; /* what its name resolves to as well, and the next attempt takes; 0: nothing */
     unsigned attempt; /* since the last connection that held */
     unsigned takeovers;
     unsigned silent; /* connections in a row that were closed without an answer */
@@ -92,6 +94,8 @@ struct session {
 
 /* session_mqtt.c */
 void session_set_callbacks(struct session *session);
+/* The broker has answered CONNECT of MQTT 5 in the words of MQTT 3.1.1. */
+void session_refused_as_old(struct session *session);
 
 /* session_subscribe.c. The places in `order`. `former`: what the session has subscriptions for, NULL for not
  * known. Returns 0, or -1 with `err`: all is as it was. */

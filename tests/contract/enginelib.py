@@ -43,7 +43,7 @@ def wait_for(condition, words, seconds=30):
 class Engine:
     """The engine under test, and its fake Kafka."""
 
-    def __init__(self, folder, broker, rules=None, mqtt="", more="", env=None, others=(), host="localhost"):
+    def __init__(self, folder, broker, rules=None, mqtt="", more="", env=None, others=(), host="localhost", before=()):
         self.folder = folder
         scheme = "mqtts" if broker.context else "mqtt"
         os.makedirs(f"{folder}/rules")
@@ -52,7 +52,7 @@ class Engine:
             urls = ", ".join(f"'{scheme}://{host}:{one.port}'" for one in (broker, *others))
             file.write(f"mqtt:\n  url: [{urls}]\n  client_id: unit\n{mqtt}\nrules: rules\n{more}\n")
         self.log = open(f"{folder}/log", "a+", encoding="utf-8")  # pylint: disable=consider-using-with
-        self.env, self.lines, self.kept = env, queue.Queue(), []
+        self.env, self.before, self.lines, self.kept = env, before, queue.Queue(), []
         self.child = self.start()
 
     def write_rules(self, rules):
@@ -63,7 +63,7 @@ class Engine:
                 json.dump(document, file)
 
     def start(self):
-        child = subprocess.Popen([DRIVEN, f"{self.folder}/topicrule.yaml"], stdin=subprocess.PIPE,  # pylint: disable=consider-using-with
+        child = subprocess.Popen([*self.before, DRIVEN, f"{self.folder}/topicrule.yaml"], stdin=subprocess.PIPE,  # pylint: disable=consider-using-with
                                  stdout=subprocess.PIPE, stderr=self.log, text=True, errors="replace",
                                  env={**os.environ, **(self.env or {})})
         threading.Thread(target=self.listen, args=(child,), daemon=True).start()

@@ -4,6 +4,9 @@
     test_broker.py [SCENARIO...]       all, or those named
 """
 
+import os
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -188,6 +191,32 @@ def name_that_does_not_resolve_holds_up_nothing(cleanup):
     assert stage.engine.said("the name does not resolve: ") or stage.engine.said("no name server answers")
     stage.engine.counters()  # which takes in all lines before
     assert "the lane waits for a name server" not in stage.engine.kept
+
+
+def a_name_with_ipv6_reaches_a_broker_of_ipv4(cleanup):
+    """As `localhost` is on many machines, with a broker that listens on 127.0.0.1."""
+    folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="topicrule-"))
+    with open(f"{folder}/hosts", "w", encoding="ascii") as file:
+        file.write("::1 twofold\n127.0.0.1 twofold\n")
+    alone = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"]),
+             "sh", "-c", f'mount --bind {folder}/hosts /etc/hosts && exec "$@"', "sh"]
+    try:
+        found = subprocess.run([*alone, "getent", "ahosts", "twofold"], capture_output=True, text=True, check=True, timeout=60)
+    except subprocess.CalledProcessError as error:
+        print(f"no mounts for us here, so nothing is tested of names: {error.stderr.strip()}")
+        return
+    if not found.stdout.startswith("::1"):
+        print("no IPv6 here, so nothing is tested of names with both")
+        return
+    stage = Stage(cleanup, host="twofold", before=alone)
+    stage.publish(1, 1)
+    it_works(stage, 1)
+    assert not stage.engine.said("cannot connect"), "the first family alone is no problem"
+    stage.link.close()  # the next connection finds it as well, and a broker that is gone is a problem
+    again = stage.broker.accept()
+    stage.broker.close()
+    again.close()
+    stage.engine.wait_said(f"cannot connect to mqtt://twofold:{stage.broker.port}: Connection refused")
 
 
 def broker_that_takes_nothing_is_named(cleanup):

@@ -30,6 +30,11 @@ void dial_forget(struct dial_lookup *lookup);           /* NULL is a no-op */
 void dial_addresses(const struct addrinfo *found, char *out, size_t room);
 bool dial_is_address(const char *host); /* it needs no name server */
 
+/* What to bind to for a connection by that family alone; 0: NULL. For libmosquitto, which takes the first
+ * address of a name to which connect(2) begins, and never looks at another: a broker that listens on
+ * 127.0.0.1 alone is out of reach as `localhost` where that is ::1 first. */
+const char *dial_any_address(int family);
+
 /* Addresses are tried in order, each with an equal part of the time that is left. Returns a socket that does
  * not block, and its address in `address` (room: DIAL_ADDRESS); -1 with `*error`, an errno, of the last try.
  */

@@ -73,16 +73,28 @@ static void any_bytes_are_looked_at_safely(void **state)
     }
 }
 
+/* Four bytes, and no other: not what MQTT 5 says, nor another return code, nor the beginning of more. */
+static void an_old_refusal_is_known(void **state)
+{
+    (void)state;
+    assert_true(peek_is_old_refusal((const unsigned char *)"\x20\x02\x00\x01", 4));
+    assert_false(peek_is_old_refusal((const unsigned char *)"\x20\x02\x00\x01", 3));
+    assert_false(peek_is_old_refusal((const unsigned char *)"\x20\x02\x00\x05", 4));
+    assert_false(peek_is_old_refusal((const unsigned char *)"\x20\x03\x00\x01", 4));
+    assert_false(peek_is_old_refusal((const unsigned char *)"HTTP", 4));
+}
+
 int main(void)
 {
     enum { ROWS = sizeof rows / sizeof *rows };
-    struct CMUnitTest tests[ROWS + 2] = {
+    struct CMUnitTest tests[ROWS + 3] = {
         cmocka_unit_test(cut_off_there_is_none),
         cmocka_unit_test(any_bytes_are_looked_at_safely),
+        cmocka_unit_test(an_old_refusal_is_known),
     };
 
     for (size_t i = 0; i < ROWS; i++)
-        tests[2 + i] = (struct CMUnitTest){
+        tests[3 + i] = (struct CMUnitTest){
             .name = rows[i].name, .test_func = row, .initial_state = (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests_name("peek", tests, NULL, NULL);
 }
