@@ -20,8 +20,12 @@ enum { SCAN_PIECE = 1 << 16, SCAN_MAPPING_MOST = 1 << 28 };
 static bool scan_piece(const unsigned char *bytes, size_t size, const unsigned char *turned, size_t length)
 {
     for (size_t i = 0; i + length <= size; i++) {
-        size_t k = 0;
+        const unsigned char *next = memchr(bytes + i, turned[0] ^ 0xff, size - length + 1 - i);
+        size_t k = 1;
 
+        if (!next)
+            return false;
+        i = (size_t)(next - bytes);
         while (k < length && (bytes[i + k] ^ turned[k]) == 0xff)
             k++;
         if (k == length)
@@ -55,23 +59,23 @@ static inline size_t memory_scan(const unsigned char *turned, size_t length, mem
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
     FILE *maps = fopen("/proc/self/smaps", "re");
     char line[512], mapping[512] = "";
-    unsigned long from = 0, to = 0;
-    bool found = false;
+    char access[8] = "";
+    unsigned long from = 0, to = 0, start, end, kilobytes, used = 0;
     size_t count = 0;
 
     while (maps && fgets(line, sizeof line, maps)) {
-        char access[8] = "";
-        unsigned long start, end;
-
         if (sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3) {
             from = start;
             to = end;
+            used = 0;
             (void)snprintf(mapping, sizeof mapping, "%s", line);
-            found = access[0] == 'r' && to - from < SCAN_MAPPING_MOST &&
-                    scan_mapping(memory, from, to, turned, length);
-            count += found;
-        } else if (found && seen && strncmp(line, "VmFlags:", 8) == 0) {
-            seen(context, mapping, line);
+        } else if (sscanf(line, "Rss: %lu", &kilobytes) == 1 || sscanf(line, "Swap: %lu", &kilobytes) == 1) {
+            used += kilobytes; /* what was never touched, most of a sanitizer's own, takes minutes to read */
+        } else if (strncmp(line, "VmFlags:", 8) == 0 && access[0] == 'r' && used > 0 &&
+                   to - from < SCAN_MAPPING_MOST && scan_mapping(memory, from, to, turned, length)) {
+            count++;
+            if (seen)
+                seen(context, mapping, line);
         }
     }
     if (maps)
