@@ -35,13 +35,18 @@ int plan_identify(struct plan *plan, struct store *store, struct err *err)
     return gone.result;
 }
 
-/* In the order of the route: the broker answers in the order it was asked. */
+/* In the order of the route: the broker answers in the order it was asked. Together, because each transaction
+ * waits for the disk, and all rules may have changed. */
 void plan_forget(struct plan *plan, struct store *store, const struct lane *lane)
 {
-    const size_t answered = session_unsubscribed(lane->session);
+    const size_t first = plan->forgotten, answered = session_unsubscribed(lane->session);
+    AUTO(free_drop) const char **filters = NULL;
     struct err err;
 
-    for (; plan->forgotten < answered; plan->forgotten++)
-        if (store_forget_filter(store, route_gone(plan->route, plan->forgotten), &err) != 0)
-            return; /* the store says so itself, and this is tried again */
+    if (answered <= first || !(filters = calloc(answered - first, sizeof *filters)))
+        return;
+    for (size_t i = first; i < answered; i++)
+        filters[i - first] = route_gone(plan->route, i);
+    if (store_forget_filters(store, filters, answered - first, &err) == 0)
+        plan->forgotten = answered; /* else the store says so itself, and this is tried again */
 }

@@ -177,9 +177,11 @@ static bool prepare(struct engine *engine, const struct generation *next)
     return !atomic_load(&engine->stopping);
 }
 
-static void take_over(struct engine *engine, struct generation *next)
+/* Returns how long nothing was read, in milliseconds. */
+static int64_t take_over(struct engine *engine, struct generation *next)
 {
     struct generation *former = engine->now;
+    const int64_t began_ms = clock_mono_ms();
 
     lane_part(former->lane);
     (void)wait_for(engine, &former->lane->over, INT64_MAX);
@@ -193,7 +195,9 @@ static void take_over(struct engine *engine, struct generation *next)
     admin_end_change(engine->admin, &whole);
     renewal_begin(&engine->renewal, &next->plan, next->lane);
     lane_begin(next->lane);
+    const int64_t paused_ms = clock_mono_ms() - began_ms;
     generation_free(former);
+    return paused_ms;
 }
 
 static int reload_now(struct engine *engine, struct buf *said, struct err *err)
@@ -213,9 +217,10 @@ static int reload_now(struct engine *engine, struct buf *said, struct err *err)
         generation_free(next);
         return err_set(err, ERR_IO, "the daemon is stopping");
     }
-    take_over(engine, next);
+    const int64_t paused_ms = take_over(engine, next);
     buf_format(said, "reloaded: %zu %s, %zu before\n", count, count == 1 ? "rule" : "rules", before);
-    log_info("engine", "reloaded: %zu %s, %zu before", count, count == 1 ? "rule" : "rules", before);
+    log_info("engine", "reloaded: %zu %s, %zu before; nothing was read for %" PRId64 " ms", count,
+             count == 1 ? "rule" : "rules", before, paused_ms);
     return 0;
 }
 

@@ -227,9 +227,10 @@ void session_on_unsuback(struct mosquitto *mosq, void *context, int mid, const m
     session->packets++;
     if (session->unsubscribe_count == 0 || mid != session->unsubscribe_mid)
         return;
-    log_info("mqtt", "%zu topic filters that no rule has any more are unsubscribed",
-             session->unsubscribe_count);
-    atomic_store(&session->unsubscribed, atomic_load(&session->unsubscribed) + session->unsubscribe_count);
+    const size_t all = atomic_load(&session->unsubscribed) + session->unsubscribe_count;
+    if (all == route_gone_count(session->options.route))
+        log_info("mqtt", "%zu topic filters that no rule has any more are unsubscribed", all);
+    atomic_store(&session->unsubscribed, all);
     unsubscribe(session);
 }
 

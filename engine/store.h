@@ -182,8 +182,8 @@ int store_filter_ids(struct store *store, const char *const *filters, size_t cou
 /* The filters that are known; `seen` must not call the store. */
 int store_each_filter(struct store *store, void (*seen)(void *context, const char *filter, uint32_t id),
                       void *context, struct err *err);
-/* The filter was unsubscribed. Its identifier stays taken. */
-int store_forget_filter(struct store *store, const char *filter, struct err *err);
+/* The filters were unsubscribed, all in one transaction. Their identifiers stay taken. */
+int store_forget_filters(struct store *store, const char *const *filters, size_t count, struct err *err);
 
 /* ---- figures ---- */
 

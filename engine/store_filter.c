@@ -150,21 +150,27 @@ int store_each_filter(struct store *store, void (*seen)(void *context, const cha
     return result;
 }
 
-/* ---- one that is not wanted any more ---- */
+/* ---- those that are not wanted any more ---- */
 
 struct forgotten {
     struct store_call call;
-    const char *filter;
+    const char *const *filters;
+    size_t count;
 };
 
 static int forget(struct store *store, struct store_call *call)
 {
-    return keep(store, ((struct forgotten *)call)->filter, true);
+    const struct forgotten *forgotten = (struct forgotten *)call;
+    int code = SQLITE_OK;
+
+    for (size_t i = 0; i < forgotten->count && code == SQLITE_OK; i++)
+        code = keep(store, forgotten->filters[i], true);
+    return code;
 }
 
-int store_forget_filter(struct store *store, const char *filter, struct err *err)
+int store_forget_filters(struct store *store, const char *const *filters, size_t count, struct err *err)
 {
-    struct forgotten forgotten = {.call = {.run = forget}, .filter = filter};
+    struct forgotten forgotten = {.call = {.run = forget}, .filters = filters, .count = count};
 
     return store_wait(store, &forgotten.call, err);
 }

@@ -101,7 +101,7 @@ static void what_is_gone_matches_nothing(void **state)
     assert_int_equal(matches(second, "a/b", 1000000), 2); /* never given: by the topic */
     plan_free(second);
     /* Unsubscribed, and asked for again: the same identifier. */
-    assert_int_equal(store_forget_filter(store->store, "a/+", &err), 0);
+    assert_int_equal(store_forget_filters(store->store, &(const char *){"a/+"}, 1, &err), 0);
     second = plan_of(store->store, (const char *[]){"a/#"}, 1);
     assert_int_equal(route_gone_count(second->plan.route), 1); /* a/b */
     plan_free(second);
@@ -109,6 +109,14 @@ static void what_is_gone_matches_nothing(void **state)
     assert_int_equal(id_of(second, "a/+"), one);
     plan_free(second);
     small_free(store);
+}
+
+static uint64_t commits_of(const struct store *store)
+{
+    struct store_figures now;
+
+    store_figures(store, &now);
+    return now.commits;
 }
 
 static void all_rules_may_change_at_once(void **state)
@@ -130,6 +138,14 @@ static void all_rules_may_change_at_once(void **state)
     assert_int_equal(route_gone_count(second->plan.route), MOST);
     assert_int_equal(matches(second, "0/700/x", some), 0);
     assert_int_equal(matches(second, "1/700/x", id_of(second, "1/700/+")), 1);
+    plan_free(second);
+    /* Each transaction waits for the disk, and so does who forgets them. */
+    const uint64_t before = commits_of(store->store);
+    struct err err;
+    assert_int_equal(store_forget_filters(store->store, lists[0], MOST, &err), 0);
+    assert_true(commits_of(store->store) - before <= 2);
+    second = plan_of(store->store, lists[1], MOST);
+    assert_int_equal(route_gone_count(second->plan.route), 0);
     plan_free(second);
     small_free(store);
 }

@@ -329,7 +329,7 @@ static void a_filter_keeps_its_identifier(void **state)
     assert_true(ids[0] >= STORE_FIRST_ID && ids[1] >= STORE_FIRST_ID);
     assert_int_not_equal(ids[1], ids[0]);
     assert_int_equal(ids[2], ids[0]);
-    assert_int_equal(store_forget_filter(small->store, "b/+", &err), 0);
+    assert_int_equal(store_forget_filters(small->store, &(const char *){"b/+"}, 1, &err), 0);
     assert_int_equal(store_each_filter(small->store, count_filter, &known, &err), 0);
     assert_int_equal(known, ids[0]);
     small_close(small);
