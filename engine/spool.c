@@ -343,11 +343,10 @@ void spool_settle(struct lane *lane)
     struct err err;
 
     spool->closing = true;
-    while (spool->port) { /* rows dropped while others were on their way take a second turn */
-        bool all = spool_post_drops(lane);
-
+    while (spool->port) { /* what is on its way may drop rows when it is done: they take another turn */
+        (void)spool_post_drops(lane);
         store_port_free(spool->port);
-        spool->port = all ? NULL : store_port_new(lane->options.store, &err);
+        spool->port = spool->drops.waiting_count > 0 ? store_port_new(lane->options.store, &err) : NULL;
     }
 }
 

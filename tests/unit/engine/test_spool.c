@@ -586,6 +586,28 @@ static void a_stream_that_was_forgotten_does_not_read_what_it_delivered(void **s
     small_lane_free(small);
 }
 
+static void a_report_that_is_stored_at_the_very_end_is_not_made_again(void **state)
+{
+    struct small_lane *small = small_lane_on(reporting, 1, NULL, disk.store);
+
+    (void)state;
+    small_publish_n(small, "a/x", 1);
+    scripted_command("refuse 0");
+    small_turn(small, 0);
+    small_disk(small);
+    small_turn(small, LONG);
+    small_disk(small);
+    small_turn(small, 0);
+    scripted_command("fail 1");
+    small_disk(small);    /* its message is fetched for the report */
+    small_turn(small, 0); /* which is sent */
+    scripted_command("refuse 0");
+    small_turn(small, 0); /* and put, and the end does not wait until that is told */
+    assert_int_equal(small->lane->spool.put.posted, true);
+    small_lane_free(small);
+    assert_int_equal(figures().rows, 1);
+}
+
 static void the_end_does_not_wait_for_what_is_being_read(void **state)
 {
     struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
@@ -907,6 +929,7 @@ int main(void)
         TEST(what_is_given_up_while_it_is_stored_is_not_read_back),
         TEST(a_row_whose_failure_is_told_is_not_sent_again),
         TEST(a_stream_that_was_forgotten_does_not_read_what_it_delivered),
+        TEST(a_report_that_is_stored_at_the_very_end_is_not_made_again),
         TEST(the_end_does_not_wait_for_what_is_being_read),
         TEST(a_topic_that_hangs_does_not_hold_back_the_others),
         TEST(a_partition_that_hangs_holds_a_batch_now_and_then_not_each),
