@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TICKETS_MS = 10000, LOGIN_MS = 10000, SKEW_DOUBT_S = 60, SKEW_MOST_S = 300 };
+enum { TICKETS_MS = 10000, LOGIN_MS = 10000, REFUSED_MS = 3000, SKEW_DOUBT_S = 60, SKEW_MOST_S = 300 };
 
 /* ---- tickets ---- */
 
@@ -162,13 +162,21 @@ static void tell_login(const struct examination *to, const struct action_client 
                  span_is(setting_text(settings, PROP_ACKS), "all") ? " and enable.idempotence false" : "");
 }
 
+/* Of a name with IPv6 and IPv4 addresses the first may be refused and the second, which librdkafka tries
+ * next, not. */
+static bool is_refused(const struct action_client *client)
+{
+    return client->state == ACTION_AWAY && strstr(client->why, "(connection refused)");
+}
+
 static bool log_in(const struct examination *to, struct action_client *client, const struct heard *heard)
 {
-    const int64_t end_ms = clock_mono_ms() + LOGIN_MS;
+    const int64_t began_ms = clock_mono_ms();
     struct pollfd wait = {.fd = client->fd, .events = POLLIN};
 
     examining(to, "login", "");
-    while (client->state == ACTION_STARTING && clock_mono_ms() < end_ms) {
+    while ((client->state == ACTION_STARTING && clock_mono_ms() < began_ms + LOGIN_MS) ||
+           (is_refused(client) && clock_mono_ms() < began_ms + REFUSED_MS)) {
         (void)poll(&wait, 1, 100);
         client_pump(client);
     }
