@@ -157,7 +157,7 @@ static void every_counter_is_told(void **state)
     for (size_t i = 0; i < RULE_COUNTER_COUNT; i++)
         atomic_store(&small->lane->rules[0].counters.value[i], 8000000 + i);
     struct buf text = text_of(&subject, metrics_text);
-    for (size_t i = 0; i < COUNTER_COUNT + RULE_COUNTER_COUNT; i++) {
+    for (size_t i = 0; i < (size_t)COUNTER_COUNT + RULE_COUNTER_COUNT; i++) {
         char value[32];
 
         (void)snprintf(value, sizeof value, " %zu\n",
