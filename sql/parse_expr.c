@@ -27,7 +27,7 @@ static const struct {
     {TOKEN_PERCENT, LEVEL_MULTIPLY, BINARY_REMAINDER},
 };
 
-static struct expr *parse_binary(struct parser *parser, enum level level);
+static struct expr *parse_binary(struct parser *parser, unsigned level);
 
 static struct expr *expr_new(struct parser *parser, enum expr_kind kind)
 {
@@ -517,7 +517,7 @@ static struct expr *parse_prefix(struct parser *parser)
     return expr;
 }
 
-static struct expr *parse_binary(struct parser *parser, enum level level)
+static struct expr *parse_binary(struct parser *parser, unsigned level)
 {
     struct expr *left;
 
