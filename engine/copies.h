@@ -11,6 +11,12 @@
  * evaluated: at worst it is in Kafka twice. What could be lost: a message equal to another just before it,
  * when of the one the first copy and of the other all but the first are missing.
  *
+ * A filter that is gone (route.h) has others in its place: first those are subscribed, then it is
+ * unsubscribed. Beside its copy that of a new filter is expected once one of those has been heard: a broker
+ * delivers in order, so what comes for the one that is gone before that was taken for it alone, and what
+ * comes after it was taken for both. The first message of them runs twice, and no equal one is ever passed
+ * over in the place of a copy that was never made.
+ *
  * A copy that is passed over may be acknowledged whenever the first may: it comes later, and nothing is
  * acknowledged before all that was read is safe. Nothing is expected over a new connection. */
 #ifndef ENGINE_COPIES_H
@@ -27,8 +33,10 @@ enum {
 
 struct copies {
     struct message_key key;
-    uint64_t seen; /* messages */
-    size_t next;   /* in `kept`, a ring */
+    uint64_t seen;               /* messages */
+    size_t next;                 /* in `kept`, a ring */
+    uint32_t heard[COPIES_KEPT]; /* new filters for which a copy has come; a ring, 0 none */
+    size_t next_heard;
     struct kept_copy {
         uint64_t hash, seen;
         uint32_t missing[COPIES_IDS];
@@ -39,6 +47,8 @@ struct copies {
 void copies_init(struct copies *copies);
 /* A new connection. */
 void copies_forget(struct copies *copies);
+/* Filters are subscribed anew: what a copy is certain for has to be heard again. */
+void copies_unhear(struct copies *copies);
 
 /* True: pass the message over. Else evaluate it; its identifiers are gone where its topic is to say which
  * rules run. */

@@ -18,6 +18,12 @@ static void seen(void *context, const char *filter, uint32_t id)
         gone->result = route_add_gone(gone->route, filter, id, gone->err);
 }
 
+static void seen_before(void *context, const char *filter, uint32_t id)
+{
+    (void)id;
+    route_mark_old(context, filter);
+}
+
 int plan_identify(struct plan *plan, struct store *store, struct err *err)
 {
     const size_t count = route_count(plan->route);
@@ -29,10 +35,11 @@ int plan_identify(struct plan *plan, struct store *store, struct err *err)
         return err_memory(err);
     for (size_t i = 0; i < count; i++)
         filters[i] = route_entry(plan->route, i)->filter;
-    if (store_filter_ids(store, filters, count, ids, err) != 0 ||
+    if (store_each_filter(store, seen_before, plan->route, err) != 0 ||
+        store_filter_ids(store, filters, count, ids, err) != 0 ||
         route_identify(plan->route, ids, err) != 0 || store_each_filter(store, seen, &gone, err) != 0)
         return -1;
-    return gone.result;
+    return gone.result == 0 ? route_part_from_gone(plan->route, err) : -1;
 }
 
 /* In the order of the route: the broker answers in the order it was asked. Together, because each transaction

@@ -20,8 +20,9 @@ struct entry {
 struct route {
     const struct rule_set *set;
     struct trie trie; /* its values are 1 + entry */
+    struct trie gone; /* the same, of those that are gone */
 
-    struct entry *entries; /* those that rules hear, then those that are gone, which the trie knows not */
+    struct entry *entries; /* those that rules hear, then those that are gone */
     size_t entry_count, entry_room, gone_count;
     uint32_t *ids; /* hash table of 1 + entry, by own_id; 0 free */
     size_t id_room;
@@ -189,6 +190,14 @@ int route_identify(struct route *route, const uint32_t *ids, struct err *err)
     return 0;
 }
 
+void route_mark_old(struct route *route, const char *filter)
+{
+    const uint32_t value = trie_find(&route->trie, span_of(filter));
+
+    if (value != 0)
+        route->entries[value - 1].seen.is_old = true;
+}
+
 int route_add_gone(struct route *route, const char *filter, uint32_t id, struct err *err)
 {
     if (trie_find(&route->trie, span_of(filter)) != 0)
@@ -196,9 +205,11 @@ int route_add_gone(struct route *route, const char *filter, uint32_t id, struct 
     AUTO(free_drop) char *text = strdup(filter);
     if (!text)
         return err_memory(err);
-    struct entry *entry = add_entry(route, text, err);
+    uint32_t *place = trie_add(&route->gone, span_of(text), err);
+    struct entry *entry = place ? add_entry(route, text, err) : NULL;
     if (!entry)
         return -1;
+    *place = (uint32_t)route->entry_count;
     text = NULL;
     entry->seen.id = entry->seen.own_id = id;
     route->gone_count++;
@@ -210,6 +221,21 @@ int route_add_gone(struct route *route, const char *filter, uint32_t id, struct 
         return -1;
     for (size_t i = 0; i < route->entry_count; i++)
         put_id(route, i, route->entries[i].seen.own_id);
+    return 0;
+}
+
+int route_part_from_gone(struct route *route, struct err *err)
+{
+    AUTO(free_drop) struct trie_visit *stack = calloc(TRIE_STACK, sizeof *stack);
+
+    if (!stack)
+        return err_memory(err);
+    for (size_t i = 0; route->gone_count > 0 && i < route_count(route); i++) {
+        struct route_entry *entry = &route->entries[i].seen;
+
+        if (entry->id == ROUTE_SHARED && trie_overlaps(&route->gone, span_of(entry->filter), 0, stack))
+            entry->id = entry->own_id;
+    }
     return 0;
 }
 
@@ -232,7 +258,8 @@ struct route *route_new(const struct rule_set *set, bool basic_ingest, struct er
         return NULL;
     }
     route->set = set;
-    if (trie_init(&route->trie, err) != 0 || add_rules(route, err) != 0 || give_ids(route, err) != 0)
+    if (trie_init(&route->trie, err) != 0 || trie_init(&route->gone, err) != 0 ||
+        add_rules(route, err) != 0 || give_ids(route, err) != 0)
         return NULL;
     if (basic_ingest)
         qsort_r(route->by_name, route->name_count, sizeof *route->by_name, by_name, route);
@@ -249,6 +276,7 @@ void route_free(struct route *route)
     }
     free(route->entries);
     trie_done(&route->trie);
+    trie_done(&route->gone);
     free(route->ids);
     free(route->by_name);
     free(route);
@@ -272,6 +300,20 @@ size_t route_gone_count(const struct route *route)
 const char *route_gone(const struct route *route, size_t index)
 {
     return route->entries[route_count(route) + index].seen.filter;
+}
+
+bool route_is_gone(const struct route *route, uint32_t id)
+{
+    const struct entry *entry = find_id(route, id);
+
+    return entry && (size_t)(entry - route->entries) >= route_count(route);
+}
+
+bool route_is_new(const struct route *route, uint32_t id)
+{
+    const struct entry *entry = find_id(route, id);
+
+    return entry && (size_t)(entry - route->entries) < route_count(route) && !entry->seen.is_old;
 }
 
 const struct route_entry *route_entry(const struct route *route, size_t index)
@@ -345,10 +387,18 @@ size_t route_others(const struct route *route, struct span topic, uint32_t id, u
         (route->by_name && span_starts_with(topic, ingest_prefix)))
         return 0;
     trie_match(&route->trie, topic, found_other, &others);
-    for (size_t i = route_count(route); i < route->entry_count; i++)
-        if (trie_fits(span_of(route->entries[i].seen.filter), topic) == TRIE_YES)
-            add_other(&others, &route->entries[i]);
+    trie_match(&route->gone, topic, found_other, &others);
     return others.count;
+}
+
+uint32_t route_gone_for(const struct route *route, struct span topic)
+{
+    uint32_t id = 0;
+    struct others others = {.route = route, .out = &id, .room = 1};
+
+    if (route->gone_count > 0)
+        trie_match(&route->gone, topic, found_other, &others);
+    return id;
 }
 
 static bool repeated(const uint32_t *ids, size_t index)

@@ -31,6 +31,7 @@ struct route_entry {
     const uint32_t *rules; /* places in the rule set, ascending */
     size_t rule_count;
     bool basic_ingest; /* $aws/rules/<rule>/#, heard by that rule alone */
+    bool is_old;       /* subscribed before, too */
 };
 
 struct route;
@@ -43,11 +44,22 @@ void route_free(struct route *route); /* NULL is a no-op */
 /* The identifiers that are kept: ids[i] for the entry i. Before the route is shared. 0, or -1 with `err`. */
 int route_identify(struct route *route, const uint32_t *ids, struct err *err);
 
+/* This filter, if a rule hears it, was subscribed before. Before the route is shared. */
+void route_mark_old(struct route *route, const char *filter);
+/* Is it the identifier of one that a rule hears and that was not? */
+bool route_is_new(const struct route *route, uint32_t id);
+
 /* A filter that the broker may still have a subscription of ours for. If no rule has it, what comes for it
  * matches nothing. Before the route is shared. 0, or -1 with `err`. */
 int route_add_gone(struct route *route, const char *filter, uint32_t id, struct err *err);
+/* After all that are gone are there: filters that overlap one of them are told from it by an identifier of
+ * their own. 0, or -1 with `err`. */
+int route_part_from_gone(struct route *route, struct err *err);
 size_t route_gone_count(const struct route *route);
 const char *route_gone(const struct route *route, size_t index);
+bool route_is_gone(const struct route *route, uint32_t id);
+/* The identifier of one that is gone and takes the topic; 0: none. */
+uint32_t route_gone_for(const struct route *route, struct span topic);
 
 /* Does a rule of it hear this filter? */
 bool route_hears(const struct route *route, const char *filter);

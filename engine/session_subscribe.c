@@ -103,7 +103,9 @@ static void denied(struct session *session, size_t place, int reason)
         session->old_protocol ? "no reason given" : mosquitto_reason_string(reason));
 }
 
-/* One UNSUBSCRIBE at a time; the next leaves when it is answered. */
+/* Once all that rules hear is subscribed: what an old filter and a new one both take must not fall between
+ * them (copies.h has what becomes of its copies). One UNSUBSCRIBE at a time; the next leaves when it is
+ * answered. */
 static void unsubscribe(struct session *session)
 {
     const size_t first = atomic_load(&session->unsubscribed);
@@ -136,9 +138,7 @@ void session_subscribe(struct session *session)
 
     session->subscribe_count = session->answered = session->denied_count = 0;
     session->asking_again = false;
-    /* First: a message that came between the two would have copies for a filter that is gone, and for one
-     * that overlaps no other any more and so has the shared identifier. */
-    unsubscribe(session);
+    copies_unhear(&session->copies);
     for (size_t first = 0; first < session->order_count;) {
         uint32_t count = 1, bytes = 0;
         uint32_t id = !identifiers ? 0 : first < together ? ROUTE_SHARED : planned(session, first)->id;
@@ -160,6 +160,8 @@ void session_subscribe(struct session *session)
         first += count;
     }
     atomic_store(&session->ready, session->subscribe_count == 0);
+    if (session->subscribe_count == 0)
+        unsubscribe(session);
 }
 
 static void granted(struct session *session, size_t place, int qos)
@@ -200,6 +202,7 @@ void session_on_suback(struct mosquitto *mosq, void *context, int mid, int count
     atomic_store(&session->ready, true);
     log_info("mqtt", "%zu of %zu topic filters subscribed", session->order_count - session->denied_count,
              session->order_count);
+    unsubscribe(session);
 }
 
 void session_ask_again(struct session *session)

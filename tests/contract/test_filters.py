@@ -19,12 +19,13 @@ def stage_with_store(cleanup, rules):
 
 
 def let_in(stage, session, subscribes=2, gone=()):
-    """The identifiers that the filters were subscribed with, after those that are gone were unsubscribed."""
+    """The identifiers that the filters were subscribed with, before those that are gone are unsubscribed."""
     stage.link = stage.broker.accept()
     stage.link.connack(session=session)
+    found = {name: asked.id for asked in stage.link.subscribes(subscribes) for name, _ in asked.filters}
     if gone:
         assert stage.link.unsubscribe() == list(gone)
-    return {name: asked.id for asked in stage.link.subscribes(subscribes) for name, _ in asked.filters}
+    return found
 
 
 def restart(stage, rules):

@@ -83,6 +83,28 @@ def other_rules_under_load(folder, cleanup):
     daemon.stop()
 
 
+def another_filter_each_time(folder, cleanup):
+    """They all take what is published, so nothing may fall between two of them."""
+    kafka = Kafka(folder)
+    one, two = kafka.topic("reload.filter"), kafka.topic("reload.all")
+    broker, daemon = started(folder, cleanup, {"one": rule("SELECT * FROM 'n/+'", one, kafka.servers)})
+    publisher, changes = broker.publisher("n/1").start(30000, 3000), 0
+    while publisher.runs():
+        changes += 1
+        write(daemon, "one", rule(f"SELECT * FROM '{('n/+', 'n/#', '+/1')[changes % 3]}'", one, kafka.servers))
+        if changes == 4:
+            write(daemon, "two", rule("SELECT * FROM '#'", two, kafka.servers))
+        reload(daemon)
+    publisher.wait()
+    lost, duplicates = kafka.wait_numbers(one, 30000)
+    check(lost == 0, f"{lost} lost in {changes} changes")
+    check(duplicates <= 10 * changes, f"{duplicates} duplicates in {changes} changes: more than the first that comes for two filters")
+    first = list(dict.fromkeys(json.loads(line)["n"] for line in kafka.read(one)))
+    check(first == sorted(first), "out of order")
+    print(f"     {changes} changes, {duplicates} duplicates")
+    daemon.stop()
+
+
 def a_mistake_changes_nothing(folder, cleanup):
     kafka = Kafka(folder)
     topic = kafka.topic("reload.wrong")
@@ -167,4 +189,4 @@ def while_kafka_is_away(folder, cleanup):
 
 
 if __name__ == "__main__":
-    main(other_rules_under_load, a_mistake_changes_nothing, what_waits_goes_to_the_corrected_rule, while_kafka_is_away)
+    main(other_rules_under_load, another_filter_each_time, a_mistake_changes_nothing, what_waits_goes_to_the_corrected_rule, while_kafka_is_away)
