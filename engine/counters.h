@@ -3,7 +3,6 @@
 #define ENGINE_COUNTERS_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 /* The fields of struct engine_counters, in their order. */
@@ -58,7 +57,6 @@ struct rule_counters {
 struct gauges {
     _Atomic uint64_t in_flight; /* records without a final answer */
     _Atomic uint64_t held;      /* firings that an acknowledgement waits for */
-    atomic_bool store_fails;    /* it has taken nothing lately */
 };
 
 /* A plain addition: one writer needs no locked instruction. */

@@ -199,7 +199,6 @@ static void publish_gauges(struct lane *lane)
                           memory_order_relaxed);
     atomic_store_explicit(&lane->gauges.held, lane->hold.unsettled + lane->hold.orphans,
                           memory_order_relaxed);
-    atomic_store_explicit(&lane->gauges.store_fails, *spool_trouble(lane) != '\0', memory_order_relaxed);
 }
 
 /* Everything that is not an event. Returns when to come again at the latest. */

@@ -123,6 +123,15 @@ static int gather_secrets(struct engine *engine, const struct generation *next, 
     return 0;
 }
 
+static bool store_fails(struct store *store)
+{
+    struct store_figures figures = {.state = STORE_DONE};
+
+    if (store)
+        store_figures(store, &figures);
+    return figures.state != STORE_DONE;
+}
+
 /* Read, checked, planned; nothing is changed yet. NULL with `err`. */
 static struct generation *make_next(struct engine *engine, struct buf *said, struct err *err)
 {
@@ -139,7 +148,7 @@ static struct generation *make_next(struct engine *engine, struct buf *said, str
     struct generation *next = generation_new(config, config, rules, err);
     if (!next)
         return NULL;
-    if (atomic_load(&engine->now->lane->gauges.store_fails)) {
+    if (store_fails(engine->store)) {
         (void)err_set(err, ERR_IO,
                       "the store takes nothing at the moment, so what was delivered could be sent "
                       "twice; try again when it works");

@@ -290,6 +290,8 @@ int64_t spool_work(struct lane *lane)
         return INT64_MAX;
     look_again(lane);
     spool_retry_errands(lane);
+    if (spool->put_answer != STORE_DONE && lane->unsafe_count == 0 && lane->now_ms >= spool->retry_ms)
+        spool->put_answer = STORE_DONE; /* nothing has to be put: the next that has to finds out */
     spool_put(lane);
     (void)spool_post_drops(lane);
     spool_age(lane);

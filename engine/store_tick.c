@@ -6,7 +6,10 @@
 
 #include <inttypes.h>
 
-enum { TICK_MS = 1000 };
+enum {
+    TICK_MS = 1000,
+    ASKED_MS = 3000, /* lanes ask again each second */
+};
 
 /* ---- between jobs ---- */
 
@@ -170,6 +173,8 @@ void store_tick(struct store *store)
     }
     if (!store->proven && store->base.db && base_has_room(&store->base))
         begin_writing(store);
+    else if (store->proven && store->figures.state != STORE_DONE && now - store->bad_ms >= ASKED_MS)
+        store_tell(store, STORE_DONE, NULL); /* a limit was met, and nobody asks for more since */
     else if (store->told != STORE_DONE && store->figures.state == STORE_DONE)
         store_tell(store, STORE_DONE, NULL); /* once it has been so for long enough */
     if (store->retries && store->base.db)

@@ -20,4 +20,12 @@ grep -q "^ExecStart=$prefix/bin/topicrule run " "$scratch$prefix/lib/systemd/sys
     echo "not ok: the unit names another program"
     failed=1
 }
+configuration=$(find "$scratch" -path '*etc/topicrule/topicrule.yaml')
+[ -d "$(dirname "$configuration")/rules.d" ]
+echo "# mine" >>"$configuration"
+DESTDIR=$scratch "${CMAKE_COMMAND:-cmake}" --install . >"$scratch/log"
+grep -q "^# mine" "$configuration" || {
+    echo "not ok: a configuration was overwritten"
+    failed=1
+}
 exit $failed

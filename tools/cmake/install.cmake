@@ -11,7 +11,14 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/packaging/topicrule.service CONTENT 
 install(FILES ${PROJECT_BINARY_DIR}/packaging/topicrule.service DESTINATION lib/systemd/system)
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/packaging/topicrule.yaml)
-    install(FILES packaging/topicrule.yaml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/topicrule)
+    # What an administrator has written stays; the one that is shipped lies beside the documents as well.
+    install(FILES packaging/topicrule.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR})
+    install(CODE "
+        set(folder \"\$ENV{DESTDIR}${CMAKE_INSTALL_FULL_SYSCONFDIR}/topicrule\")
+        file(MAKE_DIRECTORY \"\${folder}/rules.d\")
+        if(NOT EXISTS \"\${folder}/topicrule.yaml\")
+            file(COPY \"${PROJECT_SOURCE_DIR}/packaging/topicrule.yaml\" DESTINATION \"\${folder}\")
+        endif()")
 endif()
 if(EXISTS ${PROJECT_SOURCE_DIR}/rules/examples)
     install(DIRECTORY rules/examples DESTINATION ${CMAKE_INSTALL_DOCDIR})

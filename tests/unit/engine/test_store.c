@@ -193,6 +193,27 @@ static void what_is_over_the_bound_is_refused(void **state)
     assert_int_equal(small_put(small, small->queue, first + 1, "0123456"), STORE_DONE);
 }
 
+/* Nobody would ever say that it is well again, if nothing has to be stored any more. */
+static void a_bound_that_was_met_is_forgotten(void **state)
+{
+    struct small_store *small = *state;
+    const int64_t first = store_numbers(small->store, 2);
+    struct store_figures figures;
+
+    small_close(small);
+    small->options.max_bytes = 10;
+    small_open(small);
+    assert_int_equal(small_put(small, small->queue, first, "0123456"), STORE_DONE);
+    assert_int_equal(small_put(small, small->queue, first + 1, "0123456"), STORE_FULL);
+    store_figures(small->store, &figures);
+    assert_int_equal(figures.state, STORE_FULL);
+    for (int i = 0; i < 600 && figures.state != STORE_DONE; i++) {
+        (void)poll(NULL, 0, 100);
+        store_figures(small->store, &figures);
+    }
+    assert_int_equal(figures.state, STORE_DONE);
+}
+
 static void one_bad_job_does_not_fail_the_others(void **state)
 {
     struct small_store *small = *state;
@@ -538,6 +559,7 @@ int main(void)
         TEST(a_read_keeps_to_its_bounds),
         TEST(fetch_gives_those_that_are_there),
         TEST(what_is_over_the_bound_is_refused),
+        TEST(a_bound_that_was_met_is_forgotten),
         TEST(one_bad_job_does_not_fail_the_others),
         TEST(rows_become_letters),
         TEST(old_rows_are_buried_by_age_and_by_size),
