@@ -265,15 +265,23 @@ static void run_until_stopped(struct lane *lane)
     }
 }
 
-/* Is there something that a little time may bring to its end? What a stalled client has is on the disk. */
-static bool is_busy(const struct lane *lane)
+/* What it has may still be delivered, and then need not be sent again: but it may be for a topic that is
+ * refused, or a partition without a leader, and stay there for ever. */
+static bool is_delivering(const struct lane *lane, const struct client *client, int64_t since_ms)
+{
+    const int64_t last_ms = client->delivered_ms > since_ms ? client->delivered_ms : since_ms;
+
+    return client->in_flight > 0 && !client->stalled && lane->now_ms - last_ms < lane_hold_ms(lane);
+}
+
+bool lane_is_busy(const struct lane *lane, int64_t since_ms)
 {
     if (session_must_read_on(lane->session)) /* else all of it would come twice */
         return true;
     if (lane->unsafe_count > 0 || lane->reports || park_is_moving(lane) || !spool_is_quiet(lane))
         return true;
     for (size_t i = 0; i < lane->options.target_count; i++)
-        if (lane->clients[i].in_flight > 0 && !lane->clients[i].stalled)
+        if (is_delivering(lane, &lane->clients[i], since_ms))
             return true;
     return false;
 }
@@ -281,13 +289,15 @@ static bool is_busy(const struct lane *lane)
 /* Bring what was read to its end and acknowledge it. False: it is not safe in time, and not acknowledged. */
 static bool settle_all(struct lane *lane, int64_t until)
 {
-    while (is_busy(lane) && lane->now_ms < until) {
+    const int64_t since_ms = lane->now_ms;
+
+    while (lane_is_busy(lane, since_ms) && lane->now_ms < until) {
         int64_t due = do_work(lane);
 
         session_read(lane->session, session_must_read_on(lane->session) && may_read(lane));
         if (session_is_up(lane->session))
             due = soonest(due, session_tick(lane->session, lane->now_ms));
-        wait_for_events(lane, soonest(due, until));
+        wait_for_events(lane, soonest(soonest(due, until), lane->now_ms + 100));
     }
     session_read(lane->session, false);
     settle_reports(lane);

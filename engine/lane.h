@@ -315,6 +315,11 @@ void lane_begin(struct lane *lane);                        /* thread safe */
 
 struct session_events lane_session_events(struct lane *lane);
 
+/* Stopping since then: is there something that a little time may bring to its end? What is safe on the disk
+ * is waited for as long as deliveries come, because what a client still has when it is closed is sent again.
+ */
+bool lane_is_busy(const struct lane *lane, int64_t since_ms);
+
 /* How long a record may be without an answer before it goes to the disk. */
 int64_t lane_hold_ms(const struct lane *lane);
 

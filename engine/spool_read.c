@@ -175,8 +175,8 @@ static bool may_read(struct lane *lane, struct stream *stream)
     const struct stream_spool *of = &stream->spool;
     struct client *client = stream->client;
 
-    if (of->reading || !client->handle)
-        return false;
+    if (of->reading || !client->handle || atomic_load_explicit(&lane->stop, memory_order_relaxed))
+        return false; /* at the end: a backlog is for whoever comes after */
     if (!has_room(lane, client)) {
         stream_line_up(&client->readers, stream);
         return false;

@@ -34,6 +34,54 @@ static void what_has_waited_for_the_hold_goes_to_the_disk_and_is_settled(void **
     small_lane_free(small);
 }
 
+/* A reload or a stop waits for what is safe only as long as deliveries come. */
+static void what_is_on_the_disk_keeps_nobody_from_leaving(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+    struct lane *lane = small->lane;
+
+    (void)state;
+    small_publish_n(small, "a/x", 1);
+    assert_true(lane_is_busy(lane, lane->now_ms - LONG)); /* it is not safe */
+    small_turn(small, HOLD);
+    small_disk(small);
+    assert_int_equal(figures().rows, 1);
+    assert_int_equal(lane->hold.unsettled, 0);
+    lane->clients[0].stalled = false; /* other topics of it are delivered */
+    assert_true(lane_is_busy(lane, lane->now_ms));
+    assert_false(lane_is_busy(lane, lane->now_ms - HOLD));
+    lane->clients[0].delivered_ms = lane->now_ms - HOLD + 1;
+    assert_true(lane_is_busy(lane, lane->now_ms - LONG));
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
+/* Nothing more is handed over at the end: else a long backlog would hold up a reload. */
+static void a_lane_that_stops_reads_no_more_of_its_backlog(void **state)
+{
+    struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
+
+    (void)state;
+    small_publish_n(small, "a/x", 1);
+    small_turn(small, HOLD);
+    small_publish_n(small, "a/x", 2);
+    small_disk(small);
+    assert_string_equal(small_sent(), "x1");
+    atomic_store(&small->lane->stop, true);
+    scripted_command("deliver 0");
+    for (int i = 0; i < 3; i++) {
+        small_turn(small, LONG);
+        small_disk(small);
+    }
+    assert_string_equal(small_sent(), "");
+    assert_int_equal(figures().rows, 1);
+    atomic_store(&small->lane->stop, false);
+    deliver_all(small);
+    assert_nothing_is_left(small);
+    small_lane_free(small);
+}
+
 static void during_an_outage_new_records_go_to_the_disk_at_once_and_come_back_in_order(void **state)
 {
     struct small_lane *small = small_lane_on(plain, 1, NULL, disk.store);
@@ -912,6 +960,8 @@ int main(void)
         TEST(during_an_outage_new_records_go_to_the_disk_at_once_and_come_back_in_order),
         TEST(a_row_that_comes_back_is_read_again_in_its_place),
         TEST(rows_being_read_are_not_forgotten_for_what_was_put_beside_them),
+        TEST(what_is_on_the_disk_keeps_nobody_from_leaving),
+        TEST(a_lane_that_stops_reads_no_more_of_its_backlog),
         TEST(a_refused_topic_waits_alone),
         TEST(refused_topics_leave_half_of_the_store_to_the_others),
         TEST(what_waits_survives_a_restart_and_goes_first),
