@@ -105,7 +105,9 @@ class Daemon(lib.Daemon):
             if not self.wanted:
                 return
             if not self.process.runs():
-                self.crashes.append(f"ended with {self.process.child.returncode}")
+                status = self.process.child.returncode
+                if not (status == -signal.SIGHUP and self.young()):
+                    self.crashes.append(f"ended with {status}")
                 time.sleep(0.3)
                 self.start()
                 return
@@ -121,17 +123,21 @@ class Daemon(lib.Daemon):
             if self.process:
                 self.process.kill()
 
+    def young(self):
+        """It has only just begun: it knows no signal yet, and any ends it."""
+        return time.monotonic() - self.started < 10
+
     def stop(self):
-        """SIGTERM. It has ten seconds to settle what it read, and then ends with 0 all the same. One that has only just begun knows
-        no signal yet."""
+        """SIGTERM. It has ten seconds to settle what it read, and then ends with 0 all the same."""
         with self.guard:
             self.wanted = False
-        if not self.process.runs():
-            self.crashes.append(f"ended with {self.process.child.returncode}")
+        status = self.process.child.poll()
+        if status is not None:
+            if not (status == -signal.SIGHUP and self.young()):
+                self.crashes.append(f"ended with {status}")
             return
         status = self.process.stop(120)
-        young = time.monotonic() - self.started < 10
-        if status != 0 and not (young and status == -signal.SIGTERM):
+        if status != 0 and not (status in (-signal.SIGTERM, -signal.SIGHUP) and self.young()):
             self.crashes.append(f"SIGTERM: ended with {status}")
 
     def signal(self, number):
