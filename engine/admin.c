@@ -5,6 +5,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -372,8 +373,6 @@ static int choose(const struct listen *wanted, struct listen *out, struct err *e
 
 static int start(struct admin *admin, struct err *err)
 {
-    sigset_t all, before;
-
     admin->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, admin,
                                      MHD_OPTION_LISTEN_SOCKET, admin->fd, MHD_OPTION_CONNECTION_LIMIT,
                                      (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -382,10 +381,7 @@ static int start(struct admin *admin, struct err *err)
                                      admin, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!admin->daemon)
         return err_set(err, ERR_IO, "admin.listen: cannot start a server there");
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
-    int error = pthread_create(&admin->thread, NULL, run, admin);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    const int error = thread_start(&admin->thread, run, admin);
     if (error)
         return err_set(err, ERR_IO, "cannot start a thread: %s", strerror(error));
     admin->running = true;

@@ -3,9 +3,9 @@
 #include "known.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -77,15 +77,10 @@ static void *fetch_all(void *context)
     return NULL;
 }
 
-/* Signals are for the thread of engine_run. */
 static int start(struct computed *computed, struct err *err)
 {
-    sigset_t all, before;
+    const int error = thread_start(&computed->thread, fetch_all, computed);
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&computed->thread, NULL, fetch_all, computed);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
         return err_set(err, ERR_IO, "cannot start a thread: %s", strerror(error));
     computed->started = true;

@@ -1,8 +1,8 @@
 #include "generation.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,15 +76,10 @@ static void *run_lane(void *lane)
     return NULL;
 }
 
-/* Signals are for the caller's thread. */
 int generation_start(struct generation *generation, struct err *err)
 {
-    sigset_t all, before;
+    const int error = thread_start(&generation->thread, run_lane, generation->lane);
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&generation->thread, NULL, run_lane, generation->lane);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     generation->running = error == 0;
     return error ? err_set(err, ERR_IO, "cannot start a thread: %s", strerror(error)) : 0;
 }

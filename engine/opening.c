@@ -1,10 +1,10 @@
 #include "opening.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +44,9 @@ static void *run(void *argument)
 /* Signals are for the main thread. */
 static int start(struct attempt *attempt, struct err *err)
 {
-    sigset_t all, before;
     pthread_t thread;
+    const int error = thread_start(&thread, run, attempt);
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = pthread_create(&thread, NULL, run, attempt);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
         return err_set(err, ERR_LIMIT, "cannot start a thread: %s", strerror(error));
     (void)pthread_detach(thread);

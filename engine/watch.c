@@ -2,10 +2,10 @@
 #include "dropped.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 enum {
@@ -73,14 +73,9 @@ static void take_answer(struct watch *watch, int64_t now_ms)
 
 static void start(struct watch *watch, struct session_login *login, int64_t now_ms)
 {
-    sigset_t all, before;
-
     watch->login = session_login_ref(login);
     atomic_store(&watch->answered, false);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    watch->asking = pthread_create(&watch->thread, NULL, ask, watch) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    watch->asking = thread_start(&watch->thread, ask, watch) == 0;
     if (watch->asking)
         return;
     session_login_free(watch->login);

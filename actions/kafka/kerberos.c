@@ -5,11 +5,11 @@
 #include "threads.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <fcntl.h>
 #include <krb5.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -310,15 +310,10 @@ static void *run(void *argument)
 
 static int start_thread(struct kerberos *kerberos)
 {
-    sigset_t all, before;
     pthread_t thread;
-    int failed;
 
     threads_more();
-    (void)sigfillset(&all); /* signals belong to the lanes */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&thread, NULL, run, kerberos);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    const int failed = thread_start(&thread, run, kerberos);
     if (failed)
         threads_less();
     else
