@@ -12,35 +12,6 @@
 
 DEFINE_DROP(lane, struct lane *, lane_free)
 
-static bool calls(const struct sql_template *tmpl, const char *name)
-{
-    return tmpl && sql_template_calls(tmpl, name);
-}
-
-static bool action_calls(const struct rule_action *action, const char *name)
-{
-    if (!action->type)
-        return false;
-    for (size_t i = 0; action->type->fields[i].name; i++)
-        if (calls(action->fields[i], name))
-            return true;
-    for (size_t i = 0; i < action->pair_count; i++)
-        if (calls(action->pairs[i].key, name) || calls(action->pairs[i].value, name))
-            return true;
-    return false;
-}
-
-static bool rule_calls(const struct rule *rule, const char *name)
-{
-    if (sql_program_calls(rule->program, name) ||
-        (rule->error_action && action_calls(rule->error_action, name)))
-        return true;
-    for (size_t i = 0; i < rule->action_count; i++)
-        if (action_calls(&rule->actions[i], name))
-            return true;
-    return false;
-}
-
 static bool wants_properties(const struct config *config, const struct rule_set *rules)
 {
     if (config->identity.client_id.user_property || config->identity.principal.user_property ||

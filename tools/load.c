@@ -29,28 +29,6 @@ int load_secrets(const struct config *config, struct secrets **out, struct err *
 
 /* ---- who published it: MQTT does not say, so the configuration must ---- */
 
-static bool action_calls(const struct rule_action *action, const char *name)
-{
-    for (size_t i = 0; action->type && action->type->fields[i].name; i++)
-        if (action->fields[i] && sql_template_calls(action->fields[i], name))
-            return true;
-    for (size_t i = 0; i < action->pair_count; i++)
-        if (sql_template_calls(action->pairs[i].key, name) ||
-            sql_template_calls(action->pairs[i].value, name))
-            return true;
-    return false;
-}
-
-static bool rule_calls(const struct rule *rule, const char *name)
-{
-    if (sql_program_calls(rule->program, name))
-        return true;
-    for (size_t i = 0; i < rule->action_count; i++)
-        if (action_calls(&rule->actions[i], name))
-            return true;
-    return rule->error_action && action_calls(rule->error_action, name);
-}
-
 static bool is_set(const struct config_identity *identity)
 {
     return identity->topic_level > 0 || identity->user_property;

@@ -85,6 +85,8 @@ struct rule *rule_read(struct span text, const char *file, const struct rule_opt
                        struct report *report);
 struct rule *rule_load(const char *file, const struct rule_options *options, struct report *report);
 void rule_free(struct rule *rule);
+/* Does its statement or a template of a record of it call the SQL function? Client settings do not count. */
+bool rule_calls(const struct rule *rule, const char *name);
 
 /* Every *.json, *.yaml, *.yml of a directory (or the one file), in the order of their names. Refused rules
  * are left out and reported; the others are in the set. NULL only when the directory cannot be read or memory
