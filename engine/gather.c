@@ -11,12 +11,7 @@ static void fetch(void *context, const struct named_secret *named)
 {
     struct walk *walk = context;
     const struct gathering *gathering = walk->gathering;
-    const struct sql_secret_query *asked = named->query;
-    const struct secret_query query = {.id = asked->id,
-                                       .form =
-                                           asked->type == SQL_SECRET_BINARY ? SECRET_BINARY : SECRET_STRING,
-                                       .key = asked->key,
-                                       .role_arn = asked->role_arn};
+    const struct secret_query query = named_ask(named->query);
     struct wiped *value = NULL;
     struct err err = {0};
 

@@ -131,3 +131,11 @@ void named_each(const struct config *config, const struct rule_set *rules, named
         if (!rules->rules[i]->disabled)
             named_in_rule(rules->rules[i], seen, context);
 }
+
+struct secret_query named_ask(const struct sql_secret_query *asked)
+{
+    return (struct secret_query){.id = asked->id,
+                                 .form = asked->type == SQL_SECRET_BINARY ? SECRET_BINARY : SECRET_STRING,
+                                 .key = asked->key,
+                                 .role_arn = asked->role_arn};
+}

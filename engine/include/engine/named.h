@@ -5,6 +5,7 @@
 
 #include "rules/config.h"
 #include "rules/rule.h"
+#include "secrets/secrets.h"
 #include "sql/sql.h"
 
 /* All valid during the call; the texts of `query` as long as rules and configuration. */
@@ -15,6 +16,9 @@ struct named_secret {
     struct pos pos;          /* of the template, where that is known */
     const struct sql_secret_query *query;
 };
+
+/* What to ask the secrets for it. Borrows the texts. */
+struct secret_query named_ask(const struct sql_secret_query *asked);
 
 typedef void named_seen(void *context, const struct named_secret *named);
 
